@@ -1,0 +1,2 @@
+//! The kafscale command.
+fn main() {}
