@@ -27,7 +27,9 @@ impl SystemClock {
     /// A clock that counts [`Clock::elapsed`] from now.
     #[allow(clippy::disallowed_methods, reason = "this file is the door to the clock")]
     pub fn new() -> SystemClock {
-        SystemClock { start: Instant::now() }
+        SystemClock {
+            start: Instant::now(),
+        }
     }
 }
 
@@ -68,7 +70,10 @@ pub struct SimClock {
 impl SimClock {
     /// A clock whose wall time is `base_unix_ms` now.
     pub fn new(base_unix_ms: i64) -> SimClock {
-        SimClock { start: Instant::now(), base_unix_ms }
+        SimClock {
+            start: Instant::now(),
+            base_unix_ms,
+        }
     }
 }
 

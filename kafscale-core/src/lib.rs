@@ -2,10 +2,17 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod clock;
+pub mod engine;
 mod error;
 mod ids;
 mod random;
+pub mod settings;
 
+pub use engine::{
+    AppendOptions, Appended, CommittedOffset, ConfigChange, Engine, FetchPartition, FetchRequest, Fetched,
+    ListedOffset, NewTopic, OffsetCommit, OffsetSpec, PartitionInfo, TopicInfo,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use ids::{PartitionId, TopicId};
 pub use random::Random;
+pub use settings::Settings;

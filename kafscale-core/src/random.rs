@@ -15,8 +15,11 @@ impl Random {
     pub fn from_system() -> Result<Random> {
         let mut seed = [0u8; 8];
         getrandom::fill(&mut seed).map_err(|e| {
-            Error::new(ErrorKind::Precondition, "the operating system gives no random bytes")
-                .with_source(e.to_string())
+            Error::new(
+                ErrorKind::Precondition,
+                "the operating system gives no random bytes",
+            )
+            .with_source(e.to_string())
         })?;
         Ok(Random::seeded(u64::from_le_bytes(seed)))
     }
