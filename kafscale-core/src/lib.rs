@@ -1,9 +1,11 @@
 //! KafScale's storage engine: a Kafka log whose only state is a bucket.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod checksum;
 pub mod clock;
 pub mod engine;
 mod error;
+pub mod format;
 mod ids;
 mod random;
 pub mod settings;

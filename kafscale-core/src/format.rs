@@ -1,0 +1,9 @@
+//! What is in the bytes: record batches as Kafka defines them, and every object that lies in the bucket.
+//! Pure functions from bytes to values and back; no I/O, no clock, no randomness. Every decoder takes hostile input:
+//! it checks lengths and counts before it takes memory, and answers with an error, never a panic.
+//! The byte tables are in `docs/formats/`.
+
+pub mod batch;
+pub mod codec;
+pub mod keys;
+pub mod varint;
