@@ -1,1 +1,6 @@
-//! The broker.
+//! The KafScale broker: Kafka's protocol in front of the storage engine.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod api;
+mod broker;
+mod dispatch;

@@ -1,0 +1,1 @@
+//! What the engine's error kinds are called on Kafka's wire: the only file that maps one to the other.

@@ -1,0 +1,120 @@
+//! One file per family of Kafka APIs: each turns a decoded request into calls of the engine and an answer.
+//!
+//! A handler is `async fn name(context: RequestContext, request: NameRequest) -> Reply`. The connection awaits it in
+//! the order of the requests, so what a handler does before it returns happens in that order, and a handler that waits
+//! stops the connection from reading on. Whatever waits long (durability, long polls, joins) belongs in
+//! [`Reply::later`], which runs beside the requests that follow. Answers leave in the order of the requests either way.
+
+pub(crate) mod errors;
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
+use kafka_protocol::messages::ApiKey;
+use kafka_protocol::protocol::{Encodable, StrBytes};
+
+use crate::broker::Broker;
+
+/// What a handler knows beside the request.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestContext {
+    /// The broker that serves the request.
+    pub(crate) broker: Arc<Broker>,
+    /// Which API.
+    pub(crate) api_key: ApiKey,
+    /// In which version the request came and the answer goes.
+    pub(crate) api_version: i16,
+    /// How the client calls itself.
+    pub(crate) client_id: Option<StrBytes>,
+    /// Where the client's end of the connection is.
+    pub(crate) peer: SocketAddr,
+}
+
+impl RequestContext {
+    /// The client's own name, empty when it has none.
+    pub(crate) fn client_name(&self) -> &str {
+        self.client_id.as_deref().unwrap_or_default()
+    }
+}
+
+/// A handler's answer.
+pub(crate) enum Reply {
+    /// It is known.
+    Ready(ResponseBody),
+    /// It will be known; the requests that follow do not wait for it.
+    Later(BoxFuture<'static, ResponseBody>),
+    /// There is none: produce with acks=0.
+    None,
+    /// There is none, and the connection closes: the only way to report an error to a client that wants no answer.
+    /// The text says why, for the log.
+    Close(String),
+}
+
+impl Reply {
+    /// An answer that is known.
+    pub(crate) fn ready(response: impl Response) -> Reply {
+        Reply::Ready(ResponseBody::message(response))
+    }
+
+    /// An answer that will be known.
+    pub(crate) fn later<R: Response>(response: impl Future<Output = R> + Send + 'static) -> Reply {
+        Reply::Later(Box::pin(async move { ResponseBody::message(response.await) }))
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reply::Ready(_) => "Ready",
+            Reply::Later(_) => "Later",
+            Reply::None => "None",
+            Reply::Close(_) => "Close",
+        })
+    }
+}
+
+/// The body of an answer: all that follows the response header.
+pub(crate) enum ResponseBody {
+    /// A message that the connection encodes.
+    Message(Box<dyn Response>),
+    /// Encoded already, in pieces that are sent one after the other: record batches are never copied.
+    Chunks(Vec<Bytes>),
+}
+
+impl ResponseBody {
+    /// A message that the connection encodes.
+    pub(crate) fn message(response: impl Response) -> ResponseBody {
+        ResponseBody::Message(Box::new(response))
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ResponseBody::Message(_) => "Message",
+            ResponseBody::Chunks(_) => "Chunks",
+        })
+    }
+}
+
+/// A response message of the codec, whichever it is.
+pub(crate) trait Response: Send + 'static {
+    /// Bytes of the encoded body.
+    fn encoded_len(&self, version: i16) -> Result<usize, String>;
+    /// Appends the encoded body.
+    fn encode_into(&self, out: &mut BytesMut, version: i16) -> Result<(), String>;
+}
+
+impl<T: Encodable + Send + 'static> Response for T {
+    fn encoded_len(&self, version: i16) -> Result<usize, String> {
+        self.compute_size(version).map_err(|error| error.to_string())
+    }
+
+    fn encode_into(&self, out: &mut BytesMut, version: i16) -> Result<(), String> {
+        self.encode(out, version).map_err(|error| error.to_string())
+    }
+}
