@@ -3,4 +3,5 @@
 
 mod api;
 mod broker;
+pub mod config;
 mod dispatch;
