@@ -10,12 +10,15 @@
 //! - [`guard`]: the check of every length in a request before the codec sees it
 //! - [`request`]: from a frame to a decoded request, or to the reason why there is none
 //! - [`response`]: from a response to chunks of bytes, and from chunks to the socket
+//! - [`fetch_response`]: the Fetch response without a copy of the records
 //! - [`versions`]: the APIs and versions that are served
 //! - [`error_code`]: Kafka's error numbers
 //!
-//! The message structs are those of [`kafka_protocol`], which is exported so that all users have the same version.
+//! The message structs are those of [`kafka_protocol`], which is exported so that all users have the same version; so is
+//! [`Uuid`], in which they hold topic ids.
 
 pub mod error_code;
+pub mod fetch_response;
 pub mod frame;
 pub mod guard;
 pub mod limits;
@@ -28,3 +31,4 @@ pub use kafka_protocol;
 pub use limits::Limits;
 pub use request::{Request, RequestBody, RequestError, RequestHeader, decode_request};
 pub use response::Response;
+pub use uuid::Uuid;

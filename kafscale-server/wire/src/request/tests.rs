@@ -3,9 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::protocol::{
-    Encodable, HeaderVersion, Request as CodecRequest, encode_request_header_into_buffer,
-};
+use kafka_protocol::protocol::{HeaderVersion, Request as CodecRequest, encode_request_header_into_buffer};
 use proptest::prelude::*;
 
 use super::*;
