@@ -5,5 +5,17 @@
 
 pub mod batch;
 pub mod codec;
+mod error;
+#[cfg(test)]
+mod golden;
+pub mod index;
 pub mod keys;
+pub mod meta_object;
+mod reader;
+pub mod segment;
+pub mod slot;
 pub mod varint;
+pub mod wal_object;
+mod writer;
+
+pub use error::FormatError;

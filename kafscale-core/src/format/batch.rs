@@ -558,4 +558,4 @@ pub fn take_whole(bytes: &[u8], max_bytes: usize) -> Result<usize, BatchError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -25,7 +25,7 @@ fn hello() -> Vec<u8> {
 }
 
 /// A batch with `count` records (whose bytes are zeros: nothing here looks into them), changed by `change`.
-fn batch_with(
+pub(in crate::format) fn batch_with(
     base_offset: i64,
     count: i32,
     payload: usize,
