@@ -6,9 +6,12 @@ pub mod clock;
 pub mod engine;
 mod error;
 pub mod format;
+pub mod health;
 mod ids;
+pub mod metrics;
 mod random;
 pub mod settings;
+pub mod store;
 
 pub use engine::{
     AppendOptions, Appended, CommittedOffset, ConfigChange, Engine, FetchPartition, FetchRequest, Fetched,
