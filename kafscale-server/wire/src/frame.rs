@@ -17,7 +17,10 @@ const FIRST_ALLOCATION: usize = 1024 * 1024;
 const PREFIX: usize = 4;
 const PREFIX_AND_KEY: usize = 6;
 /// API number, version and correlation id stand in every request.
-const SMALLEST_FRAME: usize = 8;
+const SMALLEST_REQUEST: usize = 8;
+/// A correlation id and an error or a throttle time stand in every response.
+#[cfg(feature = "client")]
+const SMALLEST_RESPONSE: usize = 6;
 
 /// Why no further frame can be read from a connection.
 #[derive(Debug, Error)]
@@ -61,6 +64,7 @@ pub enum FrameError {
 pub struct FrameReader<R> {
     reader: R,
     limits: Limits,
+    smallest: usize,
     /// Bytes that were read but belong to no frame yet.
     ahead: BytesMut,
     frame: Option<Partial>,
@@ -79,8 +83,24 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self {
             reader,
             limits,
+            smallest: SMALLEST_REQUEST,
             ahead: BytesMut::new(),
             frame: None,
+        }
+    }
+
+    /// Responses from `reader`, none of them longer than `limit` bytes.
+    #[cfg(feature = "client")]
+    pub(crate) fn of_responses(reader: R, limit: usize) -> Self {
+        // A response names no API: all of them have the same limit.
+        let limits = Limits {
+            max_produce_frame: limit,
+            max_other_frame: limit,
+            ..Limits::default()
+        };
+        Self {
+            smallest: SMALLEST_RESPONSE,
+            ..Self::new(reader, limits)
         }
     }
 
@@ -133,7 +153,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         };
         let claimed = i32::from_be_bytes(*prefix);
         let size = usize::try_from(claimed).unwrap_or(0);
-        if size < SMALLEST_FRAME {
+        if size < self.smallest {
             return Err(FrameError::TooSmall(claimed));
         }
         let within = |limit: usize| match size <= limit {

@@ -13,10 +13,13 @@
 //! - [`fetch_response`]: the Fetch response without a copy of the records
 //! - [`versions`]: the APIs and versions that are served
 //! - [`error_code`]: Kafka's error numbers
+//! - `client` (feature `client`): a small client for tests, tools and the load generator
 //!
 //! The message structs are those of [`kafka_protocol`], which is exported so that all users have the same version; so is
 //! [`Uuid`], in which they hold topic ids.
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod error_code;
 pub mod fetch_response;
 pub mod frame;
