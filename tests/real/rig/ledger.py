@@ -9,7 +9,7 @@ from collections import defaultdict
 from confluent_kafka import Consumer, TopicPartition
 
 from . import wire
-from .verdict import Failed
+from .verdict import Failed, wait_for
 
 
 class Ledger:
@@ -49,16 +49,13 @@ def read_log(bootstrap, topic, partitions, seconds=120):
 
     Returns ({partition: [(offset, record), …]}, {partition: high watermark}).
     """
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"{topic}-audit", "enable.auto.commit": False,
-                         "auto.offset.reset": "error", "check.crcs": True, "enable.partition.eof": True, "fetch.message.max.bytes": 4 << 20})
-    places = [TopicPartition(topic, partition, 0) for partition in range(partitions)]
     watermarks = {}
     with wire.Client(bootstrap) as client:
         for partition in range(partitions):
-            error, watermark, _ = client.fetch(topic, partition, 0, max_bytes=1, wait_ms=0)
-            if error:
-                raise Failed(f"{topic}-{partition}: fetch answers error {error}")
-            watermarks[partition] = watermark
+            watermarks[partition] = int(wait_for(f"a high watermark of {topic}-{partition}", 30, lambda: _watermark(client, topic, partition)))
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"{topic}-audit", "enable.auto.commit": False,
+                         "auto.offset.reset": "error", "check.crcs": True, "enable.partition.eof": True, "fetch.message.max.bytes": 4 << 20})
+    places = [TopicPartition(topic, partition, 0) for partition in range(partitions)]
     consumer.assign(places)
     found = defaultdict(list)
     ended = set()
@@ -79,6 +76,16 @@ def read_log(bootstrap, topic, partitions, seconds=120):
     finally:
         consumer.close()
     return found, watermarks
+
+
+def _watermark(client, topic, partition):
+    """The partition's high watermark as text (0 is true, too), or None while its leader is still on its way after a start."""
+    error, watermark, _ = client.fetch(topic, partition, 0, max_bytes=1, wait_ms=0)
+    if error in (wire.UNKNOWN_TOPIC_OR_PARTITION, wire.LEADER_NOT_AVAILABLE, wire.NOT_LEADER_OR_FOLLOWER):
+        return None
+    if error:
+        raise Failed(f"{topic}-{partition}: fetch answers error {error}")
+    return str(watermark)
 
 
 def audit(ledger, found, watermarks):
