@@ -59,7 +59,9 @@ class Process:
 
     def __init__(self, name, command, env=None, cwd=None):
         self.name, self.command, self.cwd = name, [str(part) for part in command], cwd
-        self.env = {**os.environ, **(env or {})}
+        # Our own variables of the outside are for other processes: the broker shall start as on a machine that knows nothing of it.
+        outside = {key: value for key, value in os.environ.items() if not key.startswith("KAFSCALE_")}
+        self.env = {**outside, **(env or {})}
         self.log = log_folder() / f"{name}.log"
         self.child = None
 
