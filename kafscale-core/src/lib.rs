@@ -12,6 +12,8 @@ pub mod metrics;
 mod random;
 pub mod settings;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use engine::{
     AppendOptions, Appended, CommittedOffset, ConfigChange, Engine, FetchPartition, FetchRequest, Fetched,

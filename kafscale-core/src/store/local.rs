@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{File, TryLockError};
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,8 +30,8 @@ pub(crate) struct LocalStore {
 }
 
 impl LocalStore {
-    /// Creates the directory where it is missing, locks it and cleans up after a process that was killed. Blocks.
-    pub(crate) fn open(dir: &FilePath, fsync: bool) -> Result<LocalStore> {
+    /// Creates the directory where it is missing, locks it and cleans up after a process that was killed. `now_ms` is the wall clock. Blocks.
+    pub(crate) fn open(dir: &FilePath, fsync: bool, now_ms: i64) -> Result<LocalStore> {
         let shown = dir.display();
         let cannot = |what: &str, e: std::io::Error| {
             Error::new(
@@ -59,7 +59,7 @@ impl LocalStore {
         if fsync {
             sync_parents(&dir).map_err(|e| cannot("made durable", e))?;
         }
-        tidy(&dir, fsync).map_err(|e| cannot("tidied up", e))?;
+        tidy(&dir, fsync, now_ms).map_err(|e| cannot("tidied up", e))?;
         let files = LocalFileSystem::new_with_prefix(&dir)
             .map_err(|e| {
                 Error::new(
@@ -89,7 +89,7 @@ fn sync_parents(dir: &FilePath) -> std::io::Result<()> {
 
 /// Removes the staging files of writes that were interrupted, and makes directory entries durable that a killed process
 /// made visible: what is read back at start-up counts as committed and must survive a power loss from then on.
-fn tidy(root: &FilePath, fsync: bool) -> std::io::Result<()> {
+fn tidy(root: &FilePath, fsync: bool, now_ms: i64) -> std::io::Result<()> {
     let mut dirs: Vec<PathBuf> = vec![root.to_owned()];
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(&dir)? {
@@ -101,25 +101,18 @@ fn tidy(root: &FilePath, fsync: bool) -> std::io::Result<()> {
                 std::fs::remove_file(entry.path())?;
             }
         }
-        if fsync && changed_lately(&dir)? {
+        if fsync && changed_lately(&dir, now_ms)? {
             File::open(&dir)?.sync_all()?;
         }
     }
     Ok(())
 }
 
-fn changed_lately(dir: &FilePath) -> std::io::Result<bool> {
+fn changed_lately(dir: &FilePath, now_ms: i64) -> std::io::Result<bool> {
     let modified = std::fs::metadata(dir)?.modified()?;
-    // A time in the future has no age: the clock was set back, and nothing is known.
-    Ok(age_of(modified).is_none_or(|age| age < SETTLED))
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "compared with the file system's clock, before any engine runs"
-)]
-fn age_of(modified: SystemTime) -> Option<Duration> {
-    SystemTime::now().duration_since(modified).ok()
+    let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now_ms).unwrap_or(0));
+    // A time in the future has no age: a clock was set back, and nothing is known.
+    Ok(now.duration_since(modified).map_or(true, |age| age < SETTLED))
 }
 
 /// The store's client stages a file as its name, `#` and a number, and refuses such names for objects.

@@ -197,11 +197,11 @@ async fn ask(weak: &Weak<Inner>) -> Asked {
     };
     let store = Store(inner);
     let cell = &store.0.health;
-    if cell.now().0.state == HealthState::Unavailable {
-        if let Err(failure) = store.ask_once().await {
-            tracing::debug!(error = %failure, "the store is still unavailable");
-            return Asked::Failed;
-        }
+    if cell.now().0.state == HealthState::Unavailable
+        && let Err(failure) = store.ask_once().await
+    {
+        tracing::debug!(error = %failure, "the store is still unavailable");
+        return Asked::Failed;
     }
     if cell.now().0.state != HealthState::Healthy {
         return Asked::Fine;

@@ -205,8 +205,8 @@ pub async fn open(
             ))
         }
         StoreLocation::File { dir, fsync } => {
-            let (dir, fsync) = (dir.clone(), *fsync);
-            let opened = tokio::task::spawn_blocking(move || LocalStore::open(&dir, fsync)).await;
+            let (dir, fsync, now_ms) = (dir.clone(), *fsync, clock.unix_ms());
+            let opened = tokio::task::spawn_blocking(move || LocalStore::open(&dir, fsync, now_ms)).await;
             let objects = opened.map_err(|e| {
                 Error::new(
                     ErrorKind::Precondition,

@@ -111,7 +111,7 @@ fn classify_other(operation: Operation, error: &object_store::Error) -> Class {
     match status_of(error) {
         Some(429 | 503) => Class::Throttled,
         Some(416) if operation == Operation::Get => Class::OutOfRange,
-        Some(408 | 409 | 500..=599) | None => {
+        Some(408 | 409 | 500 | 502..=599) | None => {
             if operation == Operation::Get && status_of(error).is_none() && is_beyond_end(error) {
                 Class::OutOfRange
             } else {

@@ -1,0 +1,3 @@
+//! Test doubles, for this crate's tests and for those of crates that embed it.
+
+pub mod fault_store;
