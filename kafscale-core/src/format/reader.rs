@@ -170,6 +170,14 @@ impl<'a> Reader<'a> {
         str::from_utf8(bytes).map_err(|_| self.invalid(at, "a text is not UTF-8"))
     }
 
+    /// UTF-8 text after its 32-bit length.
+    pub(crate) fn text32(&mut self, field: &'static str) -> Result<&'a str, FormatError> {
+        let len = self.count(field, 1)?;
+        let at = self.at;
+        let bytes = self.slice(field, len)?;
+        str::from_utf8(bytes).map_err(|_| self.invalid(at, "a text is not UTF-8"))
+    }
+
     /// The four bytes that mark the kind of object.
     pub(crate) fn magic(&mut self, expected: [u8; 4]) -> Result<(), FormatError> {
         let at = self.at;
