@@ -7,6 +7,8 @@ pub mod batch;
 pub mod codec;
 mod error;
 #[cfg(test)]
+mod go_segments;
+#[cfg(test)]
 mod golden;
 pub mod index;
 pub mod keys;

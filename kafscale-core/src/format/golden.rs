@@ -9,6 +9,12 @@ use proptest::prelude::*;
 /// objects that lie in buckets.
 const WRITE_NEW: &str = "KAFSCALE_WRITE_GOLDEN";
 
+/// A file under `testdata/`.
+pub(crate) fn testdata(name: &str) -> Vec<u8> {
+    let path = path(name);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 fn path(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "testdata", name].iter().collect()
 }
