@@ -10,7 +10,7 @@ mod probe;
 mod read;
 mod retry;
 #[cfg(feature = "s3")]
-mod s3;
+pub(crate) mod s3;
 mod settings;
 mod tries;
 mod write;

@@ -21,6 +21,8 @@ mod local;
 mod location;
 mod probe;
 mod read;
+#[cfg(feature = "s3")]
+mod s3;
 
 /// A store in memory whose faults are under control, on Tokio's clock.
 fn faulty_with(kind: StoreKind, settings: StoreSettings) -> (Store, FaultControl) {

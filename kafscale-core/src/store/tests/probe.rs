@@ -18,7 +18,7 @@ async fn refusal(rules: &[FaultRule]) -> String {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_ignores_the_condition_is_refused() {
     let ignore = FaultRule::new(Fault::IgnoreCondition).on(Operation::Create);
-    let why = refusal(&[ignore.clone()]).await;
+    let why = refusal(std::slice::from_ref(&ignore)).await;
     assert!(
         why.contains("does not honour conditional writes") && why.contains("If-None-Match"),
         "{why}"
