@@ -2,7 +2,7 @@
 //!
 //! `kafka_protocol` passes array lengths from the network to the allocator: five hostile bytes ask for 150 GB and
 //! abort the process, which no `catch_unwind` stops. The guard therefore walks the body of every request along a
-//! table of its fields ([`schema`]) and accepts it only if
+//! table of its fields (`guard/schema.rs` has its vocabulary) and accepts it only if
 //!
 //! - every length and every array count fits in the bytes that are left,
 //! - null stands only where the protocol allows it,
