@@ -26,8 +26,8 @@ use schema::Schema;
 
 /// How many bytes decoding may allocate for each byte of a request body.
 ///
-/// The hungriest valid request is Metadata 9 with one-letter topic names: an element of 3 bytes becomes a struct of
-/// 80 bytes, a ratio of 27. The common ones lie between 1 and 8.
+/// The hungriest honest requests are OffsetFetch 8 with one-letter groups and LeaveGroup 4 with one-letter members: 4
+/// bytes become a struct of 120 bytes, a ratio of 30. The common ones lie between 1 and 8.
 pub const DECODED_PER_FRAME_BYTE: usize = 32;
 
 /// What decoding may allocate whatever the size of the body, in bytes: room for one node of a map of unknown tagged

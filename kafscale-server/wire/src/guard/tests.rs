@@ -273,9 +273,8 @@ fn bytes_after_the_last_field_are_tolerated() {
     assert_eq!(check(ApiKey::ListGroups, 4, &body), Ok(()));
 }
 
-/// One mebibyte of Metadata topics, each with a name of `letters`.
-fn many_topics(letters: usize) -> Vec<u8> {
-    let element = [vec![letters as u8 + 1], vec![b'a'; letters], vec![0]].concat();
+/// A compact array of `element` as often as one mebibyte holds it, then the rest of the request.
+fn mebibyte_of(element: &[u8], rest: &[u8]) -> Vec<u8> {
     let count = (1 << 20) / element.len();
     let mut body = Vec::new();
     let mut left = count as u32 + 1;
@@ -285,14 +284,25 @@ fn many_topics(letters: usize) -> Vec<u8> {
     }
     body.push(left as u8);
     body.extend(element.repeat(count));
-    body.extend([0, 0, 0, 0]);
+    body.extend(rest);
     body
 }
 
 #[test]
-fn the_budget_admits_the_hungriest_honest_request_and_refuses_worse() {
-    assert_eq!(check(ApiKey::Metadata, 9, &many_topics(1)), Ok(()));
-    let error = check(ApiKey::Metadata, 9, &many_topics(0)).unwrap_err();
+fn the_budget_admits_the_hungriest_honest_requests_and_refuses_worse() {
+    // One letter for each group, with null for all its topics; for each member; for each topic.
+    let groups = mebibyte_of(&[2, b'g', 0, 0], &[0, 0]);
+    assert_eq!(check(ApiKey::OffsetFetch, 8, &groups), Ok(()));
+    let members = mebibyte_of(&[2, b'm', 0, 0], &[0]);
+    assert_eq!(
+        check(ApiKey::LeaveGroup, 4, &[&[2, b'g'][..], &members].concat()),
+        Ok(())
+    );
+    let topics = mebibyte_of(&[2, b't', 0], &[0, 0, 0, 0]);
+    assert_eq!(check(ApiKey::Metadata, 9, &topics), Ok(()));
+    // Nameless topics are worth no such memory.
+    let nameless = mebibyte_of(&[1, 0], &[0, 0, 0, 0]);
+    let error = check(ApiKey::Metadata, 9, &nameless).unwrap_err();
     assert!(matches!(error.reason, Reason::OverBudget { .. }), "{error}");
 }
 
