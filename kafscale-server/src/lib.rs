@@ -5,3 +5,4 @@ mod api;
 mod broker;
 pub mod config;
 mod dispatch;
+mod group;
