@@ -8,9 +8,11 @@ mod error;
 pub mod format;
 pub mod health;
 mod ids;
+pub mod metadata;
 pub mod metrics;
 mod random;
 pub mod settings;
+pub mod slotlog;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
