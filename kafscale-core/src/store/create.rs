@@ -62,7 +62,7 @@ impl Store {
                     format!("whether {key} was created is not known after {limit:?}"),
                 );
                 Err(match creation.last {
-                    Some(failure) => error.with_source(failure.error),
+                    Some(failure) => error.with_source(failure.to_string()),
                     None => error,
                 })
             }
@@ -117,14 +117,14 @@ impl Creation<'_> {
                             self.path
                         ),
                     )
-                    .with_source(failure.error));
+                    .with_source(failure.to_string()));
                 }
                 Class::Denied if self.bounded && !self.unknown => {
                     return Err(Error::new(
                         ErrorKind::Unavailable,
                         format!("the store refuses to create {}", self.path),
                     )
-                    .with_source(failure.error));
+                    .with_source(failure.to_string()));
                 }
                 Class::Denied => {}
                 _ => self.unknown = true,

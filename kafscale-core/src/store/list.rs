@@ -41,7 +41,8 @@ impl Store {
     }
 
     /// Lists the names of what would be the directories directly below `prefix`, which ends with `/` or is empty: names
-    /// without `prefix` and without a slash, sorted.
+    /// without `prefix` and without a slash, sorted. Some stores still name a directory for a while when its last object is
+    /// gone.
     ///
     /// # Errors
     /// As [`Store::list`].

@@ -51,9 +51,26 @@ impl Failure {
     }
 }
 
+/// The longest account of a cause, in bytes: servers answer with whole pages.
+const LONGEST_CAUSE: usize = 1000;
+
+/// The store's error and its causes in one line. The client's errors repeat some causes in their own words and keep others,
+/// such as "connection refused", to the end of the chain.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.error, f)
+        let mut text = String::new();
+        for cause in chain(&self.error) {
+            let words = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+            if !text.contains(&words) {
+                text.push_str(if text.is_empty() { "" } else { ": " });
+                text.push_str(&words);
+            }
+        }
+        if text.len() > LONGEST_CAUSE {
+            text.truncate(text.floor_char_boundary(LONGEST_CAUSE));
+            text.push('…');
+        }
+        f.write_str(&text)
     }
 }
 

@@ -23,6 +23,7 @@ mod probe;
 mod read;
 #[cfg(feature = "s3")]
 mod s3;
+mod settings;
 
 /// A store in memory whose faults are under control, on Tokio's clock.
 fn faulty_with(kind: StoreKind, settings: StoreSettings) -> (Store, FaultControl) {

@@ -58,6 +58,6 @@ impl Failure {
             Class::Unsupported => format!("the store cannot {verb} {key:?}"),
             _ => format!("the store did not {verb} {key:?}"),
         };
-        Error::new(kind, message).with_source(self.error)
+        Error::new(kind, message).with_source(self.to_string())
     }
 }

@@ -50,6 +50,7 @@ async fn s3_behaves_with_and_without_a_key_prefix() {
     conformance::behaves(&emulated("").0).await;
     let (store, emulator) = emulated("some/prefix");
     conformance::behaves(&store).await;
+    conformance::forgets_empty_directories(&store).await;
     let strays: Vec<_> = emulator
         .requests()
         .into_iter()
@@ -250,4 +251,33 @@ fn options_that_contradict_themselves_are_refused() {
         &StoreSettings::default(),
     )
     .unwrap();
+}
+
+/// `KAFSCALE_TEST_S3_ENDPOINT=http://127.0.0.1:8333 KAFSCALE_TEST_S3_BUCKET=… KAFSCALE_TEST_S3_ACCESS_KEY=…
+/// KAFSCALE_TEST_S3_SECRET_KEY=… cargo test -p kafscale-core --lib real_s3 -- --ignored`
+#[tokio::test]
+#[ignore = "needs a running S3 server"]
+async fn a_real_s3_server_behaves() {
+    let var = |name: &str| std::env::var(format!("KAFSCALE_TEST_S3_{name}")).unwrap();
+    let options = S3Options {
+        endpoint: Some(var("ENDPOINT")),
+        access_key: Some(var("ACCESS_KEY")),
+        secret_key: Some(var("SECRET_KEY")),
+        region: Some("us-east-1".to_owned()),
+        ..S3Options::default()
+    };
+    let random = Random::from_system().unwrap();
+    // A prefix of its own, so that it can run again on the same bucket.
+    let url = format!("s3://{}/run-{:016x}", var("BUCKET"), random.u64());
+    let store = crate::store::open(
+        &crate::store::StoreLocation::parse(&url).unwrap(),
+        &options,
+        StoreSettings::default(),
+        Arc::new(crate::clock::SystemClock::new()),
+        Arc::new(random),
+        Arc::new(StoreMetrics::new()),
+    )
+    .await
+    .unwrap();
+    conformance::behaves(&store).await;
 }
