@@ -1,36 +1,22 @@
-//! From a request's bytes to its handler: which API, which decoder, which function.
+//! From a decoded request to the handler of its API.
 
-use std::future::Future;
+use kafscale_wire::RequestBody;
 
-use bytes::Bytes;
-use kafka_protocol::messages::ApiKey;
-use kafka_protocol::protocol::Decodable;
+use crate::api::{Reply, RequestContext, fetch, list_offsets, metadata, produce, versions};
 
-use crate::api::{Reply, RequestContext};
-
-/// Hands a request body that passed the wire guard to the handler of its API.
-///
-/// # Errors
-/// Words for the log when the body cannot be decoded or nobody serves the API: the connection is then closed.
-pub(crate) async fn dispatch(context: RequestContext, body: Bytes) -> Result<Reply, String> {
-    match context.api_key {
-        // The group APIs: `ApiKey::JoinGroup => handle(context, body, groups::join).await`, and so on.
-        key => Err(format!("nobody serves {key:?}")),
+/// Runs the handler of the request's API.
+pub(crate) async fn dispatch(context: RequestContext, request: RequestBody) -> Reply {
+    match request {
+        RequestBody::ApiVersions(request) => versions::api_versions(&context, &request),
+        RequestBody::Metadata(request) => metadata::metadata(context, request),
+        RequestBody::DescribeCluster(request) => metadata::describe_cluster(&context, &request),
+        RequestBody::Produce(request) => produce::produce(context, request).await,
+        RequestBody::InitProducerId(request) => produce::init_producer_id(context, request),
+        RequestBody::Fetch(request) => fetch::fetch(context, request),
+        RequestBody::ListOffsets(request) => list_offsets::list_offsets(context, request),
+        RequestBody::OffsetForLeaderEpoch(request) => {
+            list_offsets::offset_for_leader_epoch(&context, request)
+        }
+        other => Reply::Close(format!("no handler for {:?}", other.api_key())),
     }
-}
-
-/// Decodes the body and runs the handler.
-async fn handle<R, F, Fut>(context: RequestContext, mut body: Bytes, handler: F) -> Result<Reply, String>
-where
-    R: Decodable,
-    F: FnOnce(RequestContext, R) -> Fut,
-    Fut: Future<Output = Reply> + Send,
-{
-    let request = R::decode(&mut body, context.api_version).map_err(|error| {
-        format!(
-            "{:?} v{} cannot be decoded: {error}",
-            context.api_key, context.api_version
-        )
-    })?;
-    Ok(handler(context, request).await)
 }

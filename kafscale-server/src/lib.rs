@@ -6,3 +6,7 @@ mod broker;
 pub mod config;
 mod dispatch;
 mod group;
+mod metrics;
+mod net;
+
+pub use metrics::markdown as metrics_page;

@@ -6,26 +6,42 @@
 //! [`Reply::later`], which runs beside the requests that follow. Answers leave in the order of the requests either way.
 
 pub(crate) mod errors;
+pub(crate) mod fetch;
+pub(crate) mod list_offsets;
+pub(crate) mod metadata;
+pub(crate) mod produce;
+pub(crate) mod topics;
+pub(crate) mod versions;
 
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
-use kafka_protocol::messages::ApiKey;
-use kafka_protocol::protocol::{Encodable, StrBytes};
+use kafka_protocol::protocol::{Encodable, HeaderVersion, StrBytes};
+use kafscale_wire::fetch_response::{self, FetchResponse};
+use kafscale_wire::response::{self, EncodeError};
+use kafscale_wire::{ErrorCode, RequestHeader};
 
 use crate::broker::Broker;
+use errors::{Asked, error_code};
+
+/// Kafka's error for an engine's error about records or offsets.
+pub(crate) fn records_error(error: &kafscale_core::Error) -> ErrorCode {
+    error_code(error, Asked::Records)
+}
+
+/// Kafka's error for an engine's error about topics or producer ids.
+pub(crate) fn admin_error(error: &kafscale_core::Error) -> ErrorCode {
+    error_code(error, Asked::Admin)
+}
 
 /// What a handler knows beside the request.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestContext {
     /// The broker that serves the request.
     pub(crate) broker: Arc<Broker>,
-    /// Which API.
-    pub(crate) api_key: ApiKey,
     /// In which version the request came and the answer goes.
     pub(crate) api_version: i16,
     /// How the client calls itself.
@@ -79,16 +95,24 @@ impl fmt::Debug for Reply {
 
 /// The body of an answer: all that follows the response header.
 pub(crate) enum ResponseBody {
-    /// A message that the connection encodes.
+    /// A message of the codec.
     Message(Box<dyn Response>),
-    /// Encoded already, in pieces that are sent one after the other: record batches are never copied.
-    Chunks(Vec<Bytes>),
+    /// Fetched records, which are sent without a copy.
+    Fetched(FetchResponse),
 }
 
 impl ResponseBody {
-    /// A message that the connection encodes.
+    /// A message of the codec.
     pub(crate) fn message(response: impl Response) -> ResponseBody {
         ResponseBody::Message(Box::new(response))
+    }
+
+    /// The whole frame, in pieces that are sent one after the other.
+    pub(crate) fn encode(&self, header: &RequestHeader) -> Result<response::Response, EncodeError> {
+        match self {
+            ResponseBody::Message(message) => message.encode(header),
+            ResponseBody::Fetched(fetched) => fetch_response::encode(header, fetched),
+        }
     }
 }
 
@@ -96,25 +120,19 @@ impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ResponseBody::Message(_) => "Message",
-            ResponseBody::Chunks(_) => "Chunks",
+            ResponseBody::Fetched(_) => "Fetched",
         })
     }
 }
 
 /// A response message of the codec, whichever it is.
-pub(crate) trait Response: Send + 'static {
-    /// Bytes of the encoded body.
-    fn encoded_len(&self, version: i16) -> Result<usize, String>;
-    /// Appends the encoded body.
-    fn encode_into(&self, out: &mut BytesMut, version: i16) -> Result<(), String>;
+pub(crate) trait Response: Send + Sync + 'static {
+    /// The whole frame of the answer to the request with this header.
+    fn encode(&self, header: &RequestHeader) -> Result<response::Response, EncodeError>;
 }
 
-impl<T: Encodable + Send + 'static> Response for T {
-    fn encoded_len(&self, version: i16) -> Result<usize, String> {
-        self.compute_size(version).map_err(|error| error.to_string())
-    }
-
-    fn encode_into(&self, out: &mut BytesMut, version: i16) -> Result<(), String> {
-        self.encode(out, version).map_err(|error| error.to_string())
+impl<T: Encodable + HeaderVersion + Send + Sync + 'static> Response for T {
+    fn encode(&self, header: &RequestHeader) -> Result<response::Response, EncodeError> {
+        response::encode(header, self)
     }
 }

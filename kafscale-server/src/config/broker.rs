@@ -5,6 +5,8 @@ use std::time::Duration;
 use kafscale_core::Settings;
 use kafscale_core::settings::{MemorySettings, SegmentSettings, TopicDefaults, WalSettings};
 
+use super::described::{Described, describe};
+use super::store::{self, StoreConfig};
 use super::variable::{Variable, split_address};
 use super::{ConfigError, Values, table};
 
@@ -39,65 +41,8 @@ pub struct ServerConfig {
     pub throughput_window: Duration,
     /// Whether every request is logged.
     pub trace_requests: bool,
-}
-
-/// Where the data is and how to reach it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoreConfig {
-    /// `file:///dir`, `s3://bucket/prefix` or `memory:`.
-    pub url: String,
-    /// What S3 needs beside the URL.
-    pub s3: S3Config,
-    /// Requests that may run at the same time.
-    pub concurrency: usize,
-    /// When the store counts as slow or down.
-    pub health: HealthConfig,
-}
-
-/// What S3 needs beside bucket and prefix. What is `None` comes from the AWS environment.
-#[derive(Clone, Default, PartialEq)]
-pub struct S3Config {
-    /// Region.
-    pub region: Option<String>,
-    /// URL of a server that is not AWS.
-    pub endpoint: Option<String>,
-    /// Whether the bucket stands in the path of the URL.
-    pub path_style: Option<bool>,
-    /// Access key and secret key.
-    pub keys: Option<(String, String)>,
-    /// Token of temporary keys.
-    pub session_token: Option<String>,
-    /// KMS key of the objects.
-    pub kms_arn: Option<String>,
-}
-
-/// Shows everything but the keys.
-impl std::fmt::Debug for S3Config {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("S3Config")
-            .field("region", &self.region)
-            .field("endpoint", &self.endpoint)
-            .field("path_style", &self.path_style)
-            .field("keys", &self.keys.as_ref().map(|_| "(hidden)"))
-            .field("session_token", &self.session_token.as_ref().map(|_| "(hidden)"))
-            .field("kms_arn", &self.kms_arn)
-            .finish()
-    }
-}
-
-/// When the store counts as slow or down.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct HealthConfig {
-    /// How far back latency and errors count.
-    pub window: Duration,
-    /// Mean latency of a degraded store.
-    pub latency_warn: Duration,
-    /// Mean latency of an unavailable store.
-    pub latency_crit: Duration,
-    /// Part of failed requests of a degraded store.
-    pub error_rate_warn: f64,
-    /// Part of failed requests of an unavailable store.
-    pub error_rate_crit: f64,
+    /// The settings as DescribeConfigs shows them.
+    pub described: Vec<Described>,
 }
 
 /// Limits for clients.
@@ -196,14 +141,16 @@ impl ServerConfig {
     /// Values that contradict each other, and a store that nobody named.
     pub fn from_values(values: &Values) -> Result<ServerConfig, ConfigError> {
         let kafka_addr = address(values, &table::BROKER_ADDR)?;
+        let engine = engine(values)?;
         let config = ServerConfig {
+            described: describe(values, engine.broker_id),
             advertised_host: advertised_host(values, &kafka_addr)?,
             advertised_port: values.number(&table::BROKER_PORT)?,
             kafka_addr,
             http_addr: address(values, &table::METRICS_ADDR)?,
             rack: values.text(&table::BROKER_RACK),
-            store: store(values)?,
-            engine: engine(values)?,
+            store: store::from_values(values)?,
+            engine,
             net: net(values)?,
             topics: TopicSettings {
                 auto_create: values.flag(&table::AUTO_CREATE_TOPICS),
@@ -264,11 +211,11 @@ fn address(values: &Values, variable: &Variable) -> Result<String, ConfigError> 
     values.text(variable).ok_or_else(|| refused(values, variable))
 }
 
-fn seconds(values: &Values, variable: &Variable) -> Result<Duration, ConfigError> {
+pub(super) fn seconds(values: &Values, variable: &Variable) -> Result<Duration, ConfigError> {
     Ok(Duration::from_secs(values.required(variable)?))
 }
 
-fn milliseconds(values: &Values, variable: &Variable) -> Result<Duration, ConfigError> {
+pub(super) fn milliseconds(values: &Values, variable: &Variable) -> Result<Duration, ConfigError> {
     Ok(Duration::from_millis(values.required(variable)?))
 }
 
@@ -384,154 +331,4 @@ fn groups(values: &Values) -> Result<GroupSettings, ConfigError> {
         ));
     }
     Ok(groups)
-}
-
-fn store(values: &Values) -> Result<StoreConfig, ConfigError> {
-    let url = store_url(values)?;
-    let s3 = s3(values, &url)?;
-    let health = HealthConfig {
-        window: seconds(values, &table::S3_HEALTH_WINDOW_SEC)?,
-        latency_warn: milliseconds(values, &table::S3_LATENCY_WARN_MS)?,
-        latency_crit: milliseconds(values, &table::S3_LATENCY_CRIT_MS)?,
-        error_rate_warn: values.required(&table::S3_ERROR_RATE_WARN)?,
-        error_rate_crit: values.required(&table::S3_ERROR_RATE_CRIT)?,
-    };
-    if health.latency_warn > health.latency_crit {
-        return Err(ConfigError::new(
-            "KAFSCALE_S3_LATENCY_WARN_MS is above KAFSCALE_S3_LATENCY_CRIT_MS",
-        ));
-    }
-    if health.error_rate_warn > health.error_rate_crit {
-        return Err(ConfigError::new(
-            "KAFSCALE_S3_ERROR_RATE_WARN is above KAFSCALE_S3_ERROR_RATE_CRIT",
-        ));
-    }
-    Ok(StoreConfig {
-        url,
-        s3,
-        concurrency: values.required(&table::S3_CONCURRENCY)?,
-        health,
-    })
-}
-
-/// Whether `url` has this scheme, whatever its case.
-fn has_scheme(url: &str, scheme: &str) -> bool {
-    url.split_once(':')
-        .is_some_and(|(found, _)| found.eq_ignore_ascii_case(scheme))
-}
-
-/// The one store that the settings name. Several may name it only if they agree.
-fn store_url(values: &Values) -> Result<String, ConfigError> {
-    let origin = values.origin(&table::STORE_URL);
-    let memory = values.flag(&table::USE_MEMORY_S3);
-    let bucket = values.given(&table::S3_BUCKET);
-    let conflict = |left: &str, right: &str| {
-        Err(ConfigError::new(format!(
-            "{left} and {right} name different stores; unset one of them"
-        )))
-    };
-    match (values.given(&table::STORE_URL), bucket) {
-        (Some(url), _) if memory && !has_scheme(url, "memory") => {
-            conflict(&format!("{origin} ({url})"), values.origin(&table::USE_MEMORY_S3))
-        }
-        (_, Some(bucket)) if memory => conflict(
-            &format!("{} ({bucket})", values.origin(&table::S3_BUCKET)),
-            values.origin(&table::USE_MEMORY_S3),
-        ),
-        (Some(url), Some(bucket)) => {
-            let named = url.split_once("://").filter(|_| has_scheme(url, "s3"));
-            let named = named.map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
-            if named == Some(bucket) {
-                return Ok(url.to_owned());
-            }
-            conflict(
-                &format!("{origin} ({url})"),
-                &format!("{} ({bucket})", values.origin(&table::S3_BUCKET)),
-            )
-        }
-        (Some(url), None) => {
-            if ["file", "s3", "memory"]
-                .iter()
-                .any(|scheme| has_scheme(url, scheme))
-            {
-                return Ok(url.to_owned());
-            }
-            Err(ConfigError::new(format!(
-                "{origin} is {url:?}; it must be file:///directory, s3://bucket/prefix or memory:"
-            )))
-        }
-        (None, Some(bucket)) => Ok(format!("s3://{bucket}")),
-        (None, None) if memory => Ok("memory:".to_owned()),
-        (None, None) => Err(ConfigError::new(
-            "no store is named, and records must be kept somewhere. Name one with --store or KAFSCALE_STORE_URL:\n  \
-             kafscale broker --store file:///var/lib/kafscale     a local directory\n  \
-             kafscale broker --store s3://bucket/prefix           S3, with the KAFSCALE_S3_* variables\n  \
-             kafscale broker --store memory:                      nothing is kept when the process ends",
-        )),
-    }
-}
-
-fn s3(values: &Values, url: &str) -> Result<S3Config, ConfigError> {
-    let only_s3 = [
-        &table::S3_REGION,
-        &table::S3_ENDPOINT,
-        &table::S3_PATH_STYLE,
-        &table::S3_ACCESS_KEY,
-        &table::S3_SECRET_KEY,
-        &table::S3_SESSION_TOKEN,
-        &table::S3_KMS_ARN,
-    ];
-    if !has_scheme(url, "s3") {
-        if let Some(variable) = only_s3
-            .into_iter()
-            .find(|variable| values.given(variable).is_some())
-        {
-            return Err(ConfigError::new(format!(
-                "{} is set, but the store is {url}, which is not S3; unset it or name an s3:// store",
-                values.origin(variable),
-            )));
-        }
-        return Ok(S3Config::default());
-    }
-    let keys = match (
-        values.text(&table::S3_ACCESS_KEY),
-        values.text(&table::S3_SECRET_KEY),
-    ) {
-        (Some(access), Some(secret)) => Some((access, secret)),
-        (None, None) => None,
-        (Some(_), None) => return Err(half_given(&table::S3_ACCESS_KEY, &table::S3_SECRET_KEY)),
-        (None, Some(_)) => return Err(half_given(&table::S3_SECRET_KEY, &table::S3_ACCESS_KEY)),
-    };
-    let session_token = values.text(&table::S3_SESSION_TOKEN);
-    if session_token.is_some() && keys.is_none() {
-        return Err(half_given(&table::S3_SESSION_TOKEN, &table::S3_ACCESS_KEY));
-    }
-    let endpoint = values.text(&table::S3_ENDPOINT);
-    if let Some(endpoint) = &endpoint
-        && !has_scheme(endpoint, "http")
-        && !has_scheme(endpoint, "https")
-    {
-        return Err(ConfigError::new(format!(
-            "{} is {endpoint:?}; it must begin with http:// or https://",
-            values.origin(&table::S3_ENDPOINT)
-        )));
-    }
-    let path_style = values
-        .given(&table::S3_PATH_STYLE)
-        .map(|_| values.flag(&table::S3_PATH_STYLE));
-    Ok(S3Config {
-        region: values.text(&table::S3_REGION),
-        endpoint,
-        path_style,
-        keys,
-        session_token,
-        kms_arn: values.text(&table::S3_KMS_ARN),
-    })
-}
-
-fn half_given(given: &Variable, missing: &Variable) -> ConfigError {
-    ConfigError::new(format!(
-        "{} is set but {} is not; set both or neither",
-        given.name, missing.name
-    ))
 }

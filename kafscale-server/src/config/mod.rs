@@ -1,17 +1,18 @@
 //! The broker's configuration: one table of settings, read from flags and environment, checked before anything starts.
 
 mod broker;
+mod described;
 mod document;
 mod nearest;
+mod store;
 pub mod table;
 mod values;
 pub mod variable;
 
-pub use broker::{
-    GroupSettings, HealthConfig, LogFormat, LogSettings, NetSettings, S3Config, ServerConfig, StoreConfig,
-    TopicSettings,
-};
+pub use broker::{GroupSettings, LogFormat, LogSettings, NetSettings, ServerConfig, TopicSettings};
+pub use described::{Described, SettingKind};
 pub use document::markdown;
+pub use store::StoreConfig;
 pub use values::Values;
 
 use thiserror::Error;

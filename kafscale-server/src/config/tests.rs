@@ -64,7 +64,7 @@ fn secrets_have_no_flag_and_are_never_shown() {
         assert_eq!(variable.flag, None, "{name}");
     }
     let config = config(&[
-        ("KAFSCALE_S3_BUCKET", "b"),
+        ("KAFSCALE_S3_BUCKET", "bucket"),
         ("KAFSCALE_S3_ACCESS_KEY", "AKIA-open"),
         ("KAFSCALE_S3_SECRET_KEY", "very-secret"),
         ("KAFSCALE_S3_SESSION_TOKEN", "tok-secret"),
@@ -89,6 +89,10 @@ fn defaults_are_those_of_the_guide() {
     assert!(config.topics.auto_create && config.topics.allow_admin && config.engine.wal.sync_flush);
     assert_eq!(config.topics.default_partitions, 1);
     assert_eq!(config.engine, kafscale_core::Settings::default());
+    assert_eq!(
+        config.store.settings,
+        kafscale_core::store::StoreSettings::default()
+    );
 }
 
 #[test]
@@ -138,27 +142,44 @@ fn an_empty_value_counts_as_not_set() {
 #[test]
 fn stores_that_contradict_each_other_are_refused() {
     let url = |url| ("KAFSCALE_STORE_URL", url);
-    let bucket = ("KAFSCALE_S3_BUCKET", "b");
+    let bucket = ("KAFSCALE_S3_BUCKET", "bucket");
     let memory = ("KAFSCALE_USE_MEMORY_S3", "true");
     for environment in [
         vec![url("s3://a/p"), bucket],
         vec![url("file:///x"), bucket],
         vec![url("memory:"), bucket],
-        vec![url("s3://b"), memory],
+        vec![url("s3://bucket"), memory],
         vec![bucket, memory],
     ] {
         let message = refusal(&environment);
         assert!(message.contains("different stores"), "{environment:?}: {message}");
     }
-    assert_eq!(config(&[url("s3://b/p"), bucket]).unwrap().store.url, "s3://b/p");
-    assert_eq!(config(&[bucket]).unwrap().store.url, "s3://b");
-    assert_eq!(config(&[memory]).unwrap().store.url, "memory:");
-    assert_eq!(config(&[url("memory:"), memory]).unwrap().store.url, "memory:");
+    assert_eq!(
+        config(&[url("s3://bucket/p"), bucket])
+            .unwrap()
+            .store
+            .location
+            .to_string(),
+        "s3://bucket/p"
+    );
+    assert_eq!(
+        config(&[bucket]).unwrap().store.location.to_string(),
+        "s3://bucket"
+    );
+    assert_eq!(config(&[memory]).unwrap().store.location.to_string(), "memory:");
+    assert_eq!(
+        config(&[url("memory:"), memory])
+            .unwrap()
+            .store
+            .location
+            .to_string(),
+        "memory:"
+    );
 }
 
 #[test]
 fn half_given_keys_and_s3_settings_without_s3_are_refused() {
-    let bucket = ("KAFSCALE_S3_BUCKET", "b");
+    let bucket = ("KAFSCALE_S3_BUCKET", "bucket");
     let message = refusal(&[bucket, ("KAFSCALE_S3_ACCESS_KEY", "k")]);
     assert_eq!(
         message,
@@ -171,7 +192,7 @@ fn half_given_keys_and_s3_settings_without_s3_are_refused() {
         ("KAFSCALE_S3_REGION", "eu-west-1"),
     ]);
     assert!(
-        message.starts_with("KAFSCALE_S3_REGION is set, but the store is file:///x"),
+        message.starts_with("KAFSCALE_S3_REGION is set, but the store is file:/x"),
         "{message}"
     );
     assert!(refusal(&[bucket, ("KAFSCALE_S3_ENDPOINT", "minio:9000")]).contains("http://"));

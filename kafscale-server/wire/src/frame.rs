@@ -70,6 +70,15 @@ pub struct FrameReader<R> {
     frame: Option<Partial>,
 }
 
+/// What the beginning of a frame says about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announced {
+    /// Its size without the length prefix, within the limit of its API.
+    pub size: usize,
+    /// The API's number, which may be one that is not served.
+    pub api_key: i16,
+}
+
 /// A frame that has begun.
 #[derive(Debug)]
 struct Partial {
@@ -113,6 +122,37 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             return Ok(true);
         }
         Ok(self.fill().await? > 0)
+    }
+
+    /// Reads as far as the size of the next frame and the number of its API, so that memory can be reserved before the
+    /// frame is read. `None`: the connection ended between two frames.
+    ///
+    /// # Errors
+    /// As [`FrameReader::read`].
+    pub async fn announced(&mut self) -> Result<Option<Announced>, FrameError> {
+        if let Some(Partial { size, bytes }) = &self.frame
+            && let Some(key) = bytes.first_chunk()
+        {
+            return Ok(Some(Announced {
+                size: *size,
+                api_key: i16::from_be_bytes(*key),
+            }));
+        }
+        loop {
+            if let (Some(size), Some([.., high, low])) =
+                (self.claimed()?, self.ahead.first_chunk::<PREFIX_AND_KEY>())
+            {
+                let api_key = i16::from_be_bytes([*high, *low]);
+                return Ok(Some(Announced { size, api_key }));
+            }
+            if self.fill().await? == 0 {
+                return if self.ahead.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(ended())
+                };
+            }
+        }
     }
 
     /// Reads the next frame, without its length prefix. `None`: the connection ended between two frames.

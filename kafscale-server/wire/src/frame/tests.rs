@@ -121,3 +121,27 @@ async fn a_claim_alone_takes_no_more_than_the_first_allocation() {
     assert!(timeout(Duration::from_millis(5), reader.read()).await.is_err());
     assert!(reader.frame.unwrap().bytes.capacity() <= FIRST_ALLOCATION);
 }
+
+#[tokio::test]
+async fn size_and_api_are_known_before_the_frame_is_read() {
+    let bytes = [frame(3, 8), frame(0, 3 << 20)].concat();
+    let mut reader = FrameReader::new(&bytes[..], limits());
+    let expected = [(3, 8), (0, 3 << 20)].map(|(api_key, size)| Announced { size, api_key });
+    for expected in expected {
+        assert_eq!(reader.announced().await.unwrap(), Some(expected));
+        assert_eq!(reader.announced().await.unwrap(), Some(expected));
+        assert_eq!(reader.read().await.unwrap().unwrap().len(), expected.size);
+    }
+    assert_eq!(reader.announced().await.unwrap(), None);
+    let mut reader = FrameReader::new(&bytes[..5], limits());
+    assert!(matches!(reader.announced().await, Err(FrameError::Io(_))));
+}
+
+#[tokio::test]
+async fn a_frame_that_has_begun_is_still_announced() {
+    let (mut client, mut reader) = pair();
+    client.write_all(&frame(3, 30)[..20]).await.unwrap();
+    assert!(timeout(Duration::from_millis(1), reader.read()).await.is_err());
+    let expected = Announced { size: 30, api_key: 3 };
+    assert_eq!(reader.announced().await.unwrap(), Some(expected));
+}
