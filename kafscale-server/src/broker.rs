@@ -8,6 +8,7 @@ use kafscale_core::Engine;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ServerConfig;
+use crate::group::GroupCoordinator;
 use crate::metrics::Metrics;
 
 /// How clients reach this broker.
@@ -37,6 +38,8 @@ impl Identity {
 pub(crate) struct Broker {
     /// The storage engine.
     pub(crate) engine: Engine,
+    /// The consumer groups.
+    pub(crate) groups: GroupCoordinator,
     /// How clients reach this broker.
     pub(crate) identity: Identity,
     /// The configuration with which it was started.

@@ -2,7 +2,10 @@
 
 use kafscale_wire::RequestBody;
 
-use crate::api::{Reply, RequestContext, fetch, list_offsets, metadata, produce, versions};
+use crate::api::{
+    Reply, RequestContext, coordinator, fetch, group_admin, groups, list_offsets, metadata, offsets, produce,
+    versions,
+};
 
 /// Runs the handler of the request's API.
 pub(crate) async fn dispatch(context: RequestContext, request: RequestBody) -> Reply {
@@ -17,6 +20,17 @@ pub(crate) async fn dispatch(context: RequestContext, request: RequestBody) -> R
         RequestBody::OffsetForLeaderEpoch(request) => {
             list_offsets::offset_for_leader_epoch(&context, request)
         }
+        RequestBody::FindCoordinator(request) => coordinator::find_coordinator(&context, request),
+        RequestBody::JoinGroup(request) => groups::join_group(&context, &request),
+        RequestBody::SyncGroup(request) => groups::sync_group(&context, &request),
+        RequestBody::Heartbeat(request) => groups::heartbeat(&context, &request),
+        RequestBody::LeaveGroup(request) => groups::leave_group(&context, &request),
+        RequestBody::OffsetCommit(request) => offsets::offset_commit(&context, &request),
+        RequestBody::OffsetFetch(request) => offsets::offset_fetch(&context, &request),
+        RequestBody::OffsetDelete(request) => offsets::offset_delete(context, &request),
+        RequestBody::ListGroups(request) => group_admin::list_groups(&context, &request),
+        RequestBody::DescribeGroups(request) => group_admin::describe_groups(&context, &request),
+        RequestBody::DeleteGroups(request) => group_admin::delete_groups(context, request),
         other => Reply::Close(format!("no handler for {:?}", other.api_key())),
     }
 }

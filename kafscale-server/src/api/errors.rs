@@ -4,6 +4,8 @@ use kafka_protocol::protocol::StrBytes;
 use kafscale_core::{Error, ErrorKind};
 use kafscale_wire::ErrorCode;
 
+use crate::group::GroupError;
+
 /// What the client wanted; the same trouble has different names for different requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
@@ -42,6 +44,25 @@ pub(crate) fn error_code(error: &Error, asked: Asked) -> ErrorCode {
         (ErrorKind::Timeout, _) => ErrorCode::RequestTimedOut,
         (ErrorKind::Corrupt, Asked::Records) => ErrorCode::KafkaStorageError,
         _ => ErrorCode::UnknownServerError,
+    }
+}
+
+/// Kafka's error for a group's refusal.
+pub(crate) fn group_error(error: GroupError) -> ErrorCode {
+    match error {
+        GroupError::UnknownMemberId => ErrorCode::UnknownMemberId,
+        GroupError::IllegalGeneration => ErrorCode::IllegalGeneration,
+        GroupError::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+        GroupError::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
+        GroupError::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+        GroupError::InvalidGroupId => ErrorCode::InvalidGroupId,
+        GroupError::FencedInstanceId => ErrorCode::FencedInstanceId,
+        GroupError::MemberIdRequired => ErrorCode::MemberIdRequired,
+        GroupError::GroupMaxSizeReached => ErrorCode::GroupMaxSizeReached,
+        GroupError::NonEmptyGroup => ErrorCode::NonEmptyGroup,
+        GroupError::GroupIdNotFound => ErrorCode::GroupIdNotFound,
+        GroupError::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+        GroupError::NotCoordinator => ErrorCode::NotCoordinator,
     }
 }
 

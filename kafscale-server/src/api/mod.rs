@@ -5,10 +5,14 @@
 //! stops the connection from reading on. Whatever waits long (durability, long polls, joins) belongs in
 //! [`Reply::later`], which runs beside the requests that follow. Answers leave in the order of the requests either way.
 
+pub(crate) mod coordinator;
 pub(crate) mod errors;
 pub(crate) mod fetch;
+pub(crate) mod group_admin;
+pub(crate) mod groups;
 pub(crate) mod list_offsets;
 pub(crate) mod metadata;
+pub(crate) mod offsets;
 pub(crate) mod produce;
 pub(crate) mod topics;
 pub(crate) mod versions;

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use kafscale_core::Random;
+use kafscale_wire::Uuid;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -20,7 +22,7 @@ use super::effects::{Effects, JoinRefused, JoinReply, ReplyTo, SyncReply};
 use super::error::GroupError;
 use super::join::JoinRequest;
 use super::session::{Leaving, MemberClaim};
-use super::settings::GroupSettings;
+use super::settings::CoordinatorSettings;
 use super::state::{Group, GroupState};
 use super::sync::SyncRequest;
 use super::timers::Timers;
@@ -33,6 +35,7 @@ const SHARDS: usize = 16;
 /// SyncGroup may come later. Dropping the last handle ends its timer task.
 pub(crate) struct GroupCoordinator {
     registry: Arc<Registry>,
+    random: Random,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
 }
@@ -55,7 +58,7 @@ impl<T> fmt::Debug for Answer<T> {
 }
 
 struct Registry {
-    settings: Arc<GroupSettings>,
+    settings: Arc<CoordinatorSettings>,
     origin: Instant,
     shards: Vec<Mutex<HashMap<Arc<str>, Arc<Mutex<Slot>>>>>,
     groups: AtomicUsize,
@@ -77,7 +80,7 @@ struct Slot {
 
 impl GroupCoordinator {
     /// A coordinator without groups. Starts its timer task on the current runtime.
-    pub(crate) fn start(settings: GroupSettings) -> GroupCoordinator {
+    pub(crate) fn start(settings: CoordinatorSettings, random: Random) -> GroupCoordinator {
         let registry = Arc::new(Registry {
             settings: Arc::new(settings),
             origin: Instant::now(),
@@ -92,14 +95,24 @@ impl GroupCoordinator {
         tokio::spawn(run_timers(Arc::clone(&registry), stop.clone()));
         GroupCoordinator {
             registry,
+            random,
             _stop_on_drop: stop.clone().drop_guard(),
             stop,
         }
     }
 
     /// The settings.
-    pub(crate) fn settings(&self) -> &GroupSettings {
+    pub(crate) fn settings(&self) -> &CoordinatorSettings {
         &self.registry.settings
+    }
+
+    /// An id that no member has had: `prefix` (the instance id or the client's name) and a random UUID, as in Kafka.
+    pub(crate) fn new_member_id(&self, prefix: &str) -> Arc<str> {
+        let mut bytes = self.random.bytes16();
+        // A version 4 UUID, RFC 9562 section 5.4.
+        bytes[6] = (bytes[6] & 0x0f) | 0x40;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        Arc::from(format!("{prefix}-{}", Uuid::from_bytes(bytes).hyphenated()))
     }
 
     /// JoinGroup.

@@ -21,12 +21,14 @@ mod timers;
 mod view;
 
 pub(crate) use coordinator::{Answer, GroupCoordinator};
-pub(crate) use effects::{JoinReply, SyncReply};
+#[cfg(test)]
+pub(crate) use effects::{JoinRefused, JoinedMember, Synced};
+pub(crate) use effects::{JoinReply, Joined, SyncReply};
 pub(crate) use error::GroupError;
 pub(crate) use join::JoinRequest;
 pub(crate) use member::Protocol;
 pub(crate) use session::{Leaving, MemberClaim};
-pub(crate) use settings::GroupSettings;
+pub(crate) use settings::CoordinatorSettings;
 pub(crate) use state::GroupState;
 pub(crate) use sync::SyncRequest;
 pub(crate) use view::{DescribedGroup, ListedGroup};

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::config::GroupSettings;
+
 /// Settings of the group coordinator; the defaults are Apache Kafka's where it has the setting.
 #[derive(Clone, Debug)]
-pub(crate) struct GroupSettings {
+pub(crate) struct CoordinatorSettings {
     /// How long an empty group waits for more members before its first generation, again and again while new members
     /// come, up to their rebalance timeout (KIP-134). `group.initial.rebalance.delay.ms`.
     pub(crate) initial_rebalance_delay: Duration,
@@ -25,9 +27,9 @@ pub(crate) struct GroupSettings {
     pub(crate) empty_group_retention: Duration,
 }
 
-impl Default for GroupSettings {
-    fn default() -> GroupSettings {
-        GroupSettings {
+impl Default for CoordinatorSettings {
+    fn default() -> CoordinatorSettings {
+        CoordinatorSettings {
             initial_rebalance_delay: Duration::from_secs(3),
             min_session_timeout: Duration::from_secs(6),
             max_session_timeout: Duration::from_secs(30 * 60),
@@ -36,6 +38,19 @@ impl Default for GroupSettings {
             max_bytes: 256 << 20,
             new_member_timeout: Duration::from_secs(5 * 60),
             empty_group_retention: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+/// What an operator has set; the rest as by default.
+impl From<&GroupSettings> for CoordinatorSettings {
+    fn from(set: &GroupSettings) -> CoordinatorSettings {
+        CoordinatorSettings {
+            initial_rebalance_delay: set.initial_rebalance_delay,
+            min_session_timeout: set.min_session_timeout,
+            max_session_timeout: set.max_session_timeout,
+            max_members: set.max_size,
+            ..CoordinatorSettings::default()
         }
     }
 }

@@ -10,7 +10,7 @@ use super::effects::{Effects, JoinRefused, JoinReply, ReplyTo, SyncReply};
 use super::error::GroupError;
 use super::member::{Member, Protocol, pending_bytes, protocols_bytes};
 use super::rebalance::{JoinTimer, later};
-use super::settings::GroupSettings;
+use super::settings::CoordinatorSettings;
 use super::subscription::Subscription;
 
 /// Where a group is. The names are what Kafka's tools print.
@@ -44,7 +44,7 @@ impl GroupState {
 /// A group. `now` is time since any fixed moment; it must not go backwards.
 #[derive(Debug)]
 pub(super) struct Group {
-    pub(super) settings: Arc<GroupSettings>,
+    pub(super) settings: Arc<CoordinatorSettings>,
     pub(super) state: GroupState,
     /// 0 until the first generation is made.
     pub(super) generation: i32,
@@ -78,7 +78,7 @@ pub(super) struct Group {
 
 impl Group {
     /// A group without members.
-    pub(super) fn new(settings: Arc<GroupSettings>) -> Group {
+    pub(super) fn new(settings: Arc<CoordinatorSettings>) -> Group {
         Group {
             settings,
             state: GroupState::Empty,

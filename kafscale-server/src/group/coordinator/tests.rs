@@ -6,6 +6,10 @@ use crate::group::effects::Joined;
 use crate::group::member::Protocol;
 use bytes::Bytes;
 
+fn start(settings: CoordinatorSettings) -> GroupCoordinator {
+    GroupCoordinator::start(settings, Random::seeded(7))
+}
+
 fn request(member_id: &str, new_member_id: &str) -> JoinRequest {
     JoinRequest {
         member_id: Arc::from(member_id),
@@ -67,7 +71,7 @@ fn refusal(answer: &Answer<JoinReply>) -> GroupError {
 
 #[tokio::test(start_paused = true)]
 async fn two_members_join_sync_and_stay_with_heartbeats() {
-    let groups = GroupCoordinator::start(GroupSettings::default());
+    let groups = start(CoordinatorSettings::default());
     let started = Instant::now();
     let (a, b) = (
         groups.join("g", request("", "a")),
@@ -107,7 +111,7 @@ async fn two_members_join_sync_and_stay_with_heartbeats() {
 
 #[tokio::test(start_paused = true)]
 async fn members_of_groups_that_are_not_here_are_told_to_start_over() {
-    let groups = GroupCoordinator::start(GroupSettings::default());
+    let groups = start(CoordinatorSettings::default());
     assert_eq!(
         refusal(&groups.join("g", request("old", ""))),
         GroupError::UnknownMemberId
@@ -138,8 +142,17 @@ async fn members_of_groups_that_are_not_here_are_told_to_start_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn member_ids_are_the_clients_name_and_a_new_uuid() {
+    let groups = start(CoordinatorSettings::default());
+    let (a, b) = (groups.new_member_id("client"), groups.new_member_id("client"));
+    assert_ne!(a, b);
+    let uuid = a.strip_prefix("client-").expect("the prefix");
+    assert_eq!((uuid.len(), &uuid[14..15]), (36, "4"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_outside_of_the_bounds_are_refused() {
-    let groups = GroupCoordinator::start(GroupSettings::default());
+    let groups = start(CoordinatorSettings::default());
     assert_eq!(
         refusal(&groups.join("", request("", "a"))),
         GroupError::InvalidGroupId
@@ -173,10 +186,10 @@ async fn requests_outside_of_the_bounds_are_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn neither_groups_nor_memory_grow_without_bounds() {
-    let groups = GroupCoordinator::start(GroupSettings {
+    let groups = start(CoordinatorSettings {
         max_groups: 2,
         max_bytes: 4_000,
-        ..GroupSettings::default()
+        ..CoordinatorSettings::default()
     });
     let mut ask = request("", "id");
     ask.requires_member_id = true;
@@ -212,7 +225,7 @@ async fn neither_groups_nor_memory_grow_without_bounds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_wait_gives_the_place_free() {
-    let groups = GroupCoordinator::start(GroupSettings::default());
+    let groups = start(CoordinatorSettings::default());
     let a = groups.join("g", request("", "a"));
     drop(groups.join("g", request("", "phantom")));
     let a = joined(a).await;
@@ -221,7 +234,7 @@ async fn a_dropped_wait_gives_the_place_free() {
 
 #[tokio::test(start_paused = true)]
 async fn a_group_is_deleted_when_it_is_empty_and_made_anew_by_the_next_member() {
-    let groups = GroupCoordinator::start(GroupSettings::default());
+    let groups = start(CoordinatorSettings::default());
     let a = joined(groups.join("g", request("", "a"))).await;
     assert_eq!(groups.delete("g"), Err(GroupError::NonEmptyGroup));
     assert_eq!(groups.list().len(), 1);
@@ -239,7 +252,7 @@ async fn a_group_is_deleted_when_it_is_empty_and_made_anew_by_the_next_member() 
 
 #[tokio::test(start_paused = true)]
 async fn offsets_of_topics_that_a_group_may_consume_are_not_deleted() {
-    let groups = GroupCoordinator::start(GroupSettings::default());
+    let groups = start(CoordinatorSettings::default());
     let mut join = request("", "a");
     join.protocols = vec![Protocol {
         name: Arc::from("range"),
@@ -265,7 +278,7 @@ async fn offsets_of_topics_that_a_group_may_consume_are_not_deleted() {
 
 #[tokio::test(start_paused = true)]
 async fn closing_sends_everybody_away() {
-    let groups = GroupCoordinator::start(GroupSettings::default());
+    let groups = start(CoordinatorSettings::default());
     let a = groups.join("g", request("", "a"));
     let started = Instant::now();
     groups.close();
@@ -284,9 +297,9 @@ async fn closing_sends_everybody_away() {
 
 #[tokio::test]
 async fn many_clients_on_many_threads_come_together() {
-    let groups = Arc::new(GroupCoordinator::start(GroupSettings {
+    let groups = Arc::new(start(CoordinatorSettings {
         initial_rebalance_delay: Duration::from_millis(50),
-        ..GroupSettings::default()
+        ..CoordinatorSettings::default()
     }));
     let clients: Vec<_> = (0..60)
         .map(|i| {

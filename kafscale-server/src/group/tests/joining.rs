@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::sim::{Sim, ms, protocols, request};
 use crate::group::GroupError;
-use crate::group::settings::GroupSettings;
+use crate::group::settings::CoordinatorSettings;
 use crate::group::state::GroupState;
 
 #[test]
@@ -296,9 +296,9 @@ fn an_empty_group_can_change_its_protocol_type() {
 
 #[test]
 fn a_full_group_refuses_new_members_and_keeps_the_old_ones() {
-    let settings = GroupSettings {
+    let settings = CoordinatorSettings {
         max_members: 2,
-        ..GroupSettings::default()
+        ..CoordinatorSettings::default()
     };
     let mut sim = Sim::with(settings);
     let first = sim.join(request(""));

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::sim::{Sim, ms, protocols, request};
 use crate::group::effects::ReplyTo;
-use crate::group::settings::GroupSettings;
+use crate::group::settings::CoordinatorSettings;
 use crate::group::state::GroupState;
 use crate::group::sync::SyncRequest;
 
@@ -341,10 +341,10 @@ proptest! {
         max_members in 1usize..8,
         ops in proptest::collection::vec(op(), 1..80),
     ) {
-        let sim = Sim::with(GroupSettings {
+        let sim = Sim::with(CoordinatorSettings {
             initial_rebalance_delay: delay,
             max_members,
-            ..GroupSettings::default()
+            ..CoordinatorSettings::default()
         });
         let mut world = World { sim, ids: Vec::new(), tickets: Vec::new(), generation: 0 };
         for op in &ops {

@@ -11,7 +11,7 @@ use crate::group::effects::{Effects, JoinReply, Joined, ReplyTo, SyncReply};
 use crate::group::join::JoinRequest;
 use crate::group::member::Protocol;
 use crate::group::session::{Leaving, MemberClaim};
-use crate::group::settings::GroupSettings;
+use crate::group::settings::CoordinatorSettings;
 use crate::group::state::{Group, GroupState};
 use crate::group::sync::SyncRequest;
 
@@ -56,10 +56,10 @@ pub(super) struct Sim {
 
 impl Sim {
     pub(super) fn new() -> Sim {
-        Sim::with(GroupSettings::default())
+        Sim::with(CoordinatorSettings::default())
     }
 
-    pub(super) fn with(settings: GroupSettings) -> Sim {
+    pub(super) fn with(settings: CoordinatorSettings) -> Sim {
         Sim {
             group: Group::new(Arc::new(settings)),
             now: ms(1_000_000),
@@ -72,9 +72,9 @@ impl Sim {
 
     /// Without the initial delay: generations are made as soon as everybody has joined.
     pub(super) fn hasty() -> Sim {
-        Sim::with(GroupSettings {
+        Sim::with(CoordinatorSettings {
             initial_rebalance_delay: Duration::ZERO,
-            ..GroupSettings::default()
+            ..CoordinatorSettings::default()
         })
     }
 

@@ -190,9 +190,9 @@ fn an_unknown_instance_with_an_id_is_an_unknown_member() {
 #[test]
 fn a_full_group_lets_a_static_member_restart() {
     let mut sim = stable();
-    sim.group.settings = Arc::new(crate::group::GroupSettings {
+    sim.group.settings = Arc::new(crate::group::CoordinatorSettings {
         max_members: 2,
-        ..crate::group::GroupSettings::default()
+        ..crate::group::CoordinatorSettings::default()
     });
     let back = restart(&mut sim, "i2", "b2");
     assert_eq!(sim.joined(back).generation, 1);
