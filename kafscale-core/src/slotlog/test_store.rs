@@ -71,7 +71,8 @@ pub(crate) fn plain(bucket: &Arc<InMemory>) -> Store {
     store_on(bucket.clone())
 }
 
-fn store_on(objects: Arc<dyn ObjectStore>) -> Store {
+/// A store on any bucket.
+pub(crate) fn store_on(objects: Arc<dyn ObjectStore>) -> Store {
     let settings = StoreSettings::default();
     let clock = Arc::new(SimClock::new(1_700_000_000_000));
     let random = Arc::new(Random::seeded(7));
