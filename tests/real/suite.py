@@ -14,6 +14,7 @@ DRIVERS = {
     "start_time": (["start_time.py"], 120),
     "round_trip": (["round_trip.py"], 420),
     "admin_tools": (["admin_tools.py"], 240),
+    "group_protocol": (["group_protocol.py"], 120),
     "hostile": (["hostile.py"], 300),
     "shutdown": (["shutdown.py"], 240),
     "kill": (["kill.py"], 480),
