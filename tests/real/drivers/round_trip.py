@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from rig import text, verdict, wire
 from rig.brokers import arguments, subject
-from rig.processes import KAFKA_TOOL, log_folder, scratch_folder
+from rig.processes import KAFKA_TOOL, kafka_tool, log_folder, run_to_end, scratch_folder
 from rig.same_lines import assert_same
 from rig.verdict import Failed, check, checked, note, wait_for
 
@@ -135,10 +135,9 @@ def console(broker, folder, count):
 
     def produce(topic):
         with open(file, "rb") as stdin:
-            done = subprocess.run([KAFKA_TOOL, "ConsoleProducer", "--bootstrap-server", broker.bootstrap, "--topic", topic], stdin=stdin,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)
-        check(done.returncode == 0, lambda: f"the console producer ended with {done.returncode}: {done.stdout.decode(errors='replace')[-2000:]}")
-        check(b"ERROR" not in done.stdout, lambda: f"the console producer reports: {done.stdout.decode(errors='replace')[-2000:]}")
+            out = kafka_tool("ConsoleProducer", "--bootstrap-server", broker.bootstrap, "--topic", topic, stdin=stdin, seconds=120)
+        # It ends with 0 whatever became of the records; what went wrong is in its words.
+        check("ERROR" not in out, lambda: f"the console producer reports: {out[-2000:]}")
 
     def consume(topic, group):
         return [KAFKA_TOOL, "consumer.ConsoleConsumer", "--bootstrap-server", broker.bootstrap, "--topic", topic, "--group", group, "--from-beginning"]
@@ -154,9 +153,7 @@ def kcat(broker, folder, count):
     note(f"kcat file: {len(lines)} lines, {size} bytes, sha256 {digest}…")
 
     def produce(topic):
-        done = subprocess.run(["kcat", "-P", "-b", broker.bootstrap, "-t", topic, "-l", file], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)
-        check(done.returncode == 0, lambda: f"kcat -P ended with {done.returncode}: {done.stdout.decode(errors='replace')[-2000:]}")
+        run_to_end(["kcat", "-P", "-b", broker.bootstrap, "-t", topic, "-l", file], seconds=120)
 
     def consume(topic, group):
         return ["kcat", "-b", broker.bootstrap, "-u", "-X", "auto.offset.reset=earliest", "-G", group, topic]

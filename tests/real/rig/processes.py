@@ -148,19 +148,25 @@ class Process:
         self.stop()
 
 
-def kafka_tool(name, *arguments, seconds=60, stdin=None, expect=0, env=None):
-    """Runs one Kafka command-line class to its end and returns its standard output and error, joined."""
-    command = [str(KAFKA_TOOL), name, *(str(argument) for argument in arguments)]
+def run_to_end(command, seconds=60, stdin=None, expect=0, env=None):
+    """Runs a command to its end and returns its standard output and error, joined; `expect` None takes any exit code."""
+    command = [str(part) for part in command]
+    words = " ".join([Path(command[0]).name, *command[1:]])
     try:
         done = subprocess.run(
             command, stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds,
             env={**os.environ, **(env or {})}, check=False,
         )
     except subprocess.TimeoutExpired as late:
-        raise Failed(f"{' '.join(command[1:])}: not done within {seconds} s:\n{(late.stdout or b'').decode(errors='replace')[-2000:]}") from None
+        raise Failed(f"{words}: not done within {seconds} s:\n{(late.stdout or b'').decode(errors='replace')[-2000:]}") from None
     output = done.stdout.decode(errors="replace")
-    with open(log_folder() / "kafka-tools.log", "a", encoding="utf-8") as log:
-        log.write(f"$ {' '.join(command[1:])}   -> {done.returncode}\n{output}\n")
+    with open(log_folder() / "commands.log", "a", encoding="utf-8") as log:
+        log.write(f"$ {words}   -> {done.returncode}\n{output}\n")
     if expect is not None and done.returncode != expect:
-        raise Failed(f"{' '.join(command[1:])}: exit code {done.returncode} instead of {expect}:\n{output[-2000:]}")
+        raise Failed(f"{words}: exit code {done.returncode} instead of {expect}:\n{output[-2000:]}")
     return output
+
+
+def kafka_tool(name, *arguments, **how):
+    """Runs one Kafka command-line class, see `run_to_end`."""
+    return run_to_end([KAFKA_TOOL, name, *arguments], **how)
