@@ -1,5 +1,7 @@
 //! What the engine counts, as Prometheus metrics.
 
+mod engine;
+
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use prometheus_client::registry::Registry;
 
 use crate::health::Health;
 use crate::store::{Operation, Purpose};
+
+pub use engine::EngineMetrics;
 
 /// Upper bounds of the store's latency histogram in seconds: a local create takes under a millisecond, an S3 PUT tens
 /// of milliseconds, a try that hangs ends at its timeout.
