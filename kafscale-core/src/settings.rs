@@ -158,6 +158,8 @@ pub const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 impl Settings {
     /// Checks every value; the error names the first one that is out of bounds and what is allowed.
     pub fn validate(&self) -> Result<()> {
+        crate::format::keys::validate_namespace(&self.namespace)
+            .map_err(|e| Error::new(ErrorKind::Precondition, e.to_string()))?;
         let wal = &self.wal;
         if let Some(bytes) = wal.object_bytes {
             within("wal.object_bytes", bytes as u64, 1, 256 << 20)?;

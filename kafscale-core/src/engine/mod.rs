@@ -1,104 +1,118 @@
 //! The public API: an engine over one bucket.
 
+mod append;
+mod builder;
+mod cluster_id;
+mod cutter;
+mod descriptors;
+mod drain;
+mod fetch;
+mod list_offsets;
+mod offsets;
+mod producer_ids;
+mod recovery;
+mod tasks;
+mod topic_table;
+mod topics;
+mod trimmer;
 mod types;
 
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::cache::BlockCache;
+use crate::clock::Clock;
+use crate::format::keys::SessionId;
+use crate::health::Health;
+use crate::metadata::MetadataStore;
+use crate::metrics::EngineMetrics;
+use crate::offsets::OffsetTable;
+use crate::partition::CutQueue;
+use crate::random::Random;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::wal::Wal;
+use crate::wal::backlog::Backlog;
+
+pub use builder::EngineBuilder;
+pub(crate) use types::Outcome;
 pub use types::{
     AppendOptions, Appended, CommittedOffset, ConfigChange, FetchPartition, FetchRequest, Fetched,
     ListedOffset, NewTopic, OffsetCommit, OffsetSpec, PartitionInfo, TopicInfo,
 };
 
-use std::sync::Arc;
+/// A handle to an engine. Cheap to clone; when the last one is dropped without [`Engine::close`], the engine ends as in a
+/// crash: what was acknowledged is in the bucket, and the next engine finds it there.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
 
-use bytes::Bytes;
-
-use crate::error::{Error, ErrorKind, Result};
-use crate::ids::TopicId;
-
-/// A handle to the engine.
-#[derive(Clone, Debug)]
-pub struct Engine(Arc<()>);
-
-fn unbuilt<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Unavailable, "not built yet"))
+pub(crate) struct Inner {
+    store: Store,
+    metadata: Arc<dyn MetadataStore>,
+    clock: Arc<dyn Clock>,
+    random: Arc<Random>,
+    settings: Settings,
+    namespace: Arc<str>,
+    session: SessionId,
+    leader_epoch: i32,
+    cluster_id: String,
+    topics: RwLock<topic_table::TopicTable>,
+    /// Topics change one at a time.
+    administration: tokio::sync::Mutex<()>,
+    wal: Wal,
+    backlog: Arc<Backlog>,
+    cache: BlockCache,
+    offsets: RwLock<OffsetTable>,
+    producer_ids: producer_ids::ProducerIds,
+    cut_queue: CutQueue,
+    /// Sealed logs of earlier sessions that still hold records which are not in segments.
+    earlier_logs: Mutex<Vec<recovery::EarlierLog>>,
+    next_reader: AtomicU64,
+    fenced: watch::Sender<Option<Arc<str>>>,
+    metrics: Arc<EngineMetrics>,
+    tasks: Mutex<Vec<AbortOnDropHandle<()>>>,
 }
 
-#[allow(missing_docs, clippy::unused_async, unused_variables)]
 impl Engine {
-    pub fn topic(&self, name: &str) -> Option<Arc<TopicInfo>> {
-        None
+    /// An engine over `store`, to be configured and opened.
+    pub fn builder(store: Store) -> EngineBuilder {
+        EngineBuilder::new(store)
     }
-    pub fn topic_by_id(&self, id: TopicId) -> Option<Arc<TopicInfo>> {
-        None
+
+    /// The state of the bucket, as the engine's own requests find it.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.0.store.health()
     }
-    pub fn topics(&self) -> Vec<Arc<TopicInfo>> {
-        Vec::new()
+
+    /// Becomes `Some` with the reason when nothing more is acknowledged, because a newer session has taken over or the
+    /// log cannot be written any more. The process should say so and end.
+    pub fn fenced(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.0.fenced.subscribe()
     }
-    pub async fn create_topic(&self, new: NewTopic) -> Result<Arc<TopicInfo>> {
-        unbuilt()
+
+    /// This engine's session: broker, epoch, and random digits.
+    pub fn session(&self) -> SessionId {
+        self.0.session
     }
-    pub fn check_topic(&self, new: &NewTopic) -> Result<()> {
-        unbuilt()
+
+    /// Identity of the cluster whose bucket this is: as Kafka's, 16 bytes in base64. The same at every start.
+    pub fn cluster_id(&self) -> &str {
+        &self.0.cluster_id
     }
-    pub async fn delete_topic(&self, name: &str) -> Result<()> {
-        unbuilt()
+
+    /// The settings that the engine was opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
     }
-    pub async fn create_partitions(&self, name: &str, count: i32) -> Result<()> {
-        unbuilt()
-    }
-    pub async fn alter_topic_configs(&self, name: &str, changes: Vec<ConfigChange>) -> Result<()> {
-        unbuilt()
-    }
-    pub fn partition_info(&self, topic: TopicId, partition: i32) -> Result<PartitionInfo> {
-        unbuilt()
-    }
-    pub fn leader_epoch_end(&self, topic: TopicId, partition: i32, epoch: i32) -> Result<(i32, i64)> {
-        unbuilt()
-    }
-    pub async fn append(
-        &self,
-        topic: TopicId,
-        partition: i32,
-        records: Bytes,
-        options: AppendOptions,
-    ) -> Result<Appended> {
-        unbuilt()
-    }
-    pub async fn fetch(&self, request: FetchRequest) -> Vec<Result<Fetched>> {
-        Vec::new()
-    }
-    pub async fn list_offsets(
-        &self,
-        topic: TopicId,
-        partition: i32,
-        spec: OffsetSpec,
-    ) -> Result<ListedOffset> {
-        unbuilt()
-    }
-    pub async fn commit_offsets(&self, group: &str, commits: Vec<OffsetCommit>) -> Result<()> {
-        unbuilt()
-    }
-    pub fn committed_offset(&self, group: &str, topic: TopicId, partition: i32) -> Option<CommittedOffset> {
-        None
-    }
-    pub fn committed_offsets(&self, group: &str) -> Vec<(TopicId, i32, CommittedOffset)> {
-        Vec::new()
-    }
-    pub async fn delete_offsets(&self, group: &str, partitions: Option<Vec<(TopicId, i32)>>) -> Result<()> {
-        unbuilt()
-    }
-    pub fn groups_with_offsets(&self) -> Vec<String> {
-        Vec::new()
-    }
-    pub async fn allocate_producer_id(&self) -> Result<i64> {
-        unbuilt()
-    }
-    pub fn fenced(&self) -> tokio::sync::watch::Receiver<Option<Arc<str>>> {
-        tokio::sync::watch::channel(None).1
-    }
-    pub async fn close(&self) -> Result<()> {
-        unbuilt()
-    }
-    pub fn cluster_id(&self) -> String {
-        String::new()
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Engine({} of {})", self.0.session, self.0.namespace)
     }
 }

@@ -7,6 +7,7 @@
 //! | `partitions/{topic id}/{partition}` | [`PartitionRecord`] |
 //! | `producer-ids/{12 hex digits}` | [`ProducerIdBlock`] |
 //! | `offsets/{group}/{topic id}/{partition}` | [`CommittedOffset`] |
+//! | `wal-sessions/{session}` | [`WalSession`] |
 //! | `groups/{group}` | the group coordinator's own JSON |
 //!
 //! Names in keys are escaped: every byte outside `A-Z a-z 0-9 . _ -` is written `%XX`, so that a group id may contain
@@ -48,6 +49,16 @@ pub struct TopicRecord {
     pub configs: BTreeMap<String, String>,
     /// When it was created, in milliseconds since 1970-01-01 UTC.
     pub created_ms: i64,
+    /// Its deletion has begun: it exists for nobody any more, and is finished at the next start if need be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleting: bool,
+}
+
+/// A session that may have written a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WalSession {
+    /// Its log is sealed and holds nothing that is not elsewhere.
+    pub drained: bool,
 }
 
 /// One partition of one life of a topic.
@@ -104,6 +115,19 @@ pub struct CommittedOffset {
     pub metadata: String,
     /// When it was committed, in milliseconds since 1970-01-01 UTC.
     pub committed_ms: i64,
+}
+
+/// The prefix of all sessions.
+pub const WAL_SESSIONS: &str = "wal-sessions/";
+
+/// The key of a session.
+pub fn wal_session_key(session: SessionId) -> String {
+    format!("{WAL_SESSIONS}{session}")
+}
+
+/// The session that a key names.
+pub fn parse_wal_session_key(key: &str) -> Option<SessionId> {
+    key.strip_prefix(WAL_SESSIONS)?.parse().ok()
 }
 
 /// `topics/{name}`.

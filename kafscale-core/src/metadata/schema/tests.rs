@@ -63,6 +63,7 @@ fn records_are_stored_as_these_bytes() {
         partitions: 6,
         configs: [("retention.ms".to_owned(), "1000".to_owned())].into(),
         created_ms: 1_700_000_000_000,
+        deleting: false,
     };
     let partition = PartitionRecord {
         owner: Some(SESSION),

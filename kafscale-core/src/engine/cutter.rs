@@ -1,0 +1,183 @@
+//! Cutting: a partition's oldest runs become a segment, and its record in the metadata says so.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::batch;
+use crate::metadata::schema::{self, PartitionRecord};
+use crate::metadata::{Expect, Txn, TxnOutcome};
+use crate::partition::{Partition, run_bytes};
+use crate::segment::list::Segment;
+use crate::segment::publish::{Published, publish};
+use crate::segment::reader;
+use crate::wal::object::LogRun;
+
+impl Engine {
+    /// Cuts one segment of `partition`, if there is anything to cut. Returns whether there was. A cut holds only durable
+    /// records: the tail has no others.
+    pub(super) async fn cut(&self, partition: &Arc<Partition>) -> Result<bool> {
+        let inner = &self.0;
+        let _one_at_a_time = partition.cutting.lock().await;
+        partition.ensure_loaded(&inner.store).await?;
+        let limit = partition.config().segment_bytes;
+        let (mut runs, from) = {
+            let state = partition.state();
+            state.check_running()?;
+            (state.tail.oldest(limit), state.segmented_end)
+        };
+        if runs.is_empty() {
+            return Ok(false);
+        }
+        let (base, last_offset, size, max_timestamp) = loop {
+            let chunks = self.chunks(partition, &runs, from).await?;
+            match publish(
+                &inner.store,
+                &partition.segments.place,
+                &chunks,
+                inner.clock.unix_ms(),
+            )
+            .await
+            {
+                Ok(Published::Done {
+                    last_offset,
+                    size,
+                    max_timestamp,
+                }) => {
+                    break (from, last_offset, size, max_timestamp);
+                }
+                Ok(Published::Longer { last_offset }) => {
+                    let covering = partition.state().tail.covering(last_offset);
+                    runs = covering.ok_or_else(|| {
+                        let what = format!("it ends at offset {last_offset}, which the log does not have");
+                        self.foreign(partition, from, &what)
+                    })?;
+                }
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    return Err(self.foreign(partition, from, &error.to_string()));
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        self.record_end(partition, last_offset + 1).await?;
+        partition.segments.add(Segment {
+            base,
+            key: partition.segments.place.segment_key(base).into(),
+            index_key: partition.segments.place.index_key(base).into(),
+            size,
+            max_timestamp: tokio::sync::OnceCell::new_with(Some(max_timestamp)),
+        });
+        let unneeded = partition.state().segmented(last_offset + 1);
+        for run in unneeded {
+            run.object.release_run();
+        }
+        inner.metrics.cut(size);
+        Ok(true)
+    }
+
+    /// The bytes of `runs` from offset `from` on, from memory or from the log.
+    async fn chunks(&self, partition: &Partition, runs: &[LogRun], from: i64) -> Result<Vec<Bytes>> {
+        let mut chunks = Vec::with_capacity(runs.len());
+        for run in runs {
+            let mut bytes = reader::join(run_bytes(&self.0.cache, run).await?);
+            if run.base_offset < from {
+                let skip = batch::skip_to_offset(&bytes, from)
+                    .ok()
+                    .flatten()
+                    .ok_or_else(|| {
+                        Error::new(
+                            ErrorKind::Corrupt,
+                            format!(
+                                "partition {partition}: log object {} does not hold offset {from}",
+                                run.object.key
+                            ),
+                        )
+                    })?;
+                bytes = bytes.slice(skip..);
+            }
+            chunks.push(bytes);
+        }
+        Ok(chunks)
+    }
+
+    /// Foreign data would silently replace acknowledged records: the partition stops.
+    fn foreign(&self, partition: &Partition, base: i64, what: &str) -> Error {
+        let reason: Arc<str> = format!(
+            "partition {partition} stops: its segment at offset {base} cannot be written over what is in the bucket: {what}"
+        )
+        .into();
+        tracing::error!("{reason}");
+        partition.stop(ErrorKind::Corrupt, &reason);
+        Error::new(ErrorKind::Corrupt, &*reason)
+    }
+
+    /// Records in the metadata that segments hold everything below `end`. The recorded end only grows.
+    async fn record_end(&self, partition: &Partition, end: i64) -> Result<()> {
+        let inner = &self.0;
+        let key = schema::partition_key(partition.id.topic, partition.id.partition);
+        let record = {
+            let state = partition.state();
+            PartitionRecord {
+                owner: Some(inner.session),
+                leader_epoch: state.leader_epoch,
+                epochs: state.epochs.pairs().to_vec(),
+                log_start: state.log_start,
+                segmented_end: end,
+                tail_refs: Vec::new(),
+            }
+        };
+        let value = schema::to_value(&record)?;
+        loop {
+            let version = partition.record_version.load(Ordering::Acquire);
+            let expect = if version == 0 {
+                Expect::Absent
+            } else {
+                Expect::Version(version)
+            };
+            match inner
+                .metadata
+                .commit(
+                    Txn::new()
+                        .expect(key.clone(), expect)
+                        .put(key.clone(), value.clone()),
+                )
+                .await
+            {
+                Ok(TxnOutcome::Committed { revision }) => {
+                    partition.record_version.store(revision, Ordering::Release);
+                    return Ok(());
+                }
+                // Our own change whose answer came too late, or a change by somebody else.
+                Ok(TxnOutcome::Conflict { .. }) => {
+                    let found = inner.metadata.get(&key).await?;
+                    let Some(found) = found else {
+                        partition.record_version.store(0, Ordering::Release);
+                        continue;
+                    };
+                    let there: PartitionRecord = schema::from_value(&key, &found.value)?;
+                    if there.leader_epoch > record.leader_epoch {
+                        return Err(Error::new(
+                            ErrorKind::Fenced,
+                            format!(
+                                "partition {partition} is led in epoch {} by another session",
+                                there.leader_epoch
+                            ),
+                        ));
+                    }
+                    partition.record_version.store(found.version, Ordering::Release);
+                    if there.segmented_end >= end {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Timeout => {
+                    tracing::warn!(%partition, %error, "the metadata is slow: the cut waits");
+                    inner.clock.sleep(std::time::Duration::from_secs(1)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
