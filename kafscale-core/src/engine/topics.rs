@@ -88,10 +88,22 @@ impl Engine {
     /// are -1 when nothing so old is known.
     ///
     /// # Errors
-    /// `NotFound`; those of reading the partition for the first time.
-    pub async fn leader_epoch_end(&self, topic: TopicId, partition: i32, epoch: i32) -> Result<(i32, i64)> {
+    /// `NotFound`; `Unavailable` while the partition is read from the bucket for the first time: ask again.
+    pub fn leader_epoch_end(&self, topic: TopicId, partition: i32, epoch: i32) -> Result<(i32, i64)> {
         let partition = self.partition(topic, partition)?;
-        partition.ensure_loaded(&self.0.store).await?;
+        if !partition.is_loaded() {
+            let store = self.0.store.clone();
+            let name = partition.to_string();
+            self.spawn(async move {
+                if let Err(error) = partition.ensure_loaded(&store).await {
+                    tracing::warn!(%partition, %error, "the partition cannot be read from the bucket now");
+                }
+            });
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("partition {name} is being read from the bucket; ask again"),
+            ));
+        }
         let state = partition.state();
         // The current epoch ends at the high watermark even if nothing was written in it yet.
         if epoch == state.leader_epoch {

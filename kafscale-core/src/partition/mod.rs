@@ -17,7 +17,7 @@ use tokio::sync::{OnceCell, mpsc};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::PartitionId;
-use crate::segment::list::{SegmentList, SegmentPlace};
+use crate::segment::list::{SegmentExtent, SegmentList, SegmentPlace};
 use crate::store::Store;
 use crate::topic_config::PartitionConfig;
 use crate::wal::LogMember;
@@ -69,7 +69,12 @@ impl Partition {
 
     /// A partition that may have records; they are put in order when it is first used.
     pub(crate) fn recovered(parts: PartitionParts, found: Found, record_version: u64) -> Arc<Partition> {
-        Partition::build(parts, Some(found), record_version)
+        let needs_listing = found.needs_listing();
+        let partition = Partition::build(parts, Some(found), record_version);
+        if !needs_listing && partition.loaded.set(()).is_ok() {
+            partition.put_in_order(None);
+        }
+        partition
     }
 
     fn build(parts: PartitionParts, found: Option<Found>, record_version: u64) -> Arc<Partition> {
@@ -105,41 +110,39 @@ impl Partition {
         })
     }
 
-    /// Puts in order what recovery found. Done once, before anything is read or appended; a failure is tried again by the
-    /// next caller.
+    /// Puts in order what recovery found, if the bucket has to be listed for that. Done once, before anything is read or
+    /// appended; a failure is tried again by the next caller.
     pub(crate) async fn ensure_loaded(&self, store: &Store) -> Result<()> {
         self.loaded
             .get_or_try_init(|| async {
-                let needs_listing = self.found.lock().as_ref().is_some_and(Found::needs_listing);
-                let listed = if needs_listing {
-                    self.segments.extent(store).await?
-                } else {
-                    None
-                };
-                let Some(found) = self.found.lock().take() else {
-                    return Ok(());
-                };
-                let leader_epoch = self.state.lock().leader_epoch;
-                match found.assemble(listed, leader_epoch) {
-                    Ok((state, unneeded)) => {
-                        for run in unneeded {
-                            run.object.release_run();
-                        }
-                        let mut current = self.state.lock();
-                        let mut state = state;
-                        state.keep_readers_of(&mut current);
-                        *current = state;
-                    }
-                    Err(damage) => {
-                        let reason: Arc<str> = format!("partition {self}: {damage}").into();
-                        tracing::error!("{reason}");
-                        self.state.lock().stop(ErrorKind::Corrupt, reason);
-                    }
-                }
+                let listed = self.segments.extent(store).await?;
+                self.put_in_order(listed);
                 Ok(())
             })
             .await
             .copied()
+    }
+
+    fn put_in_order(&self, listed: Option<SegmentExtent>) {
+        let Some(found) = self.found.lock().take() else {
+            return;
+        };
+        let leader_epoch = self.state.lock().leader_epoch;
+        match found.assemble(listed, leader_epoch) {
+            Ok((mut state, unneeded)) => {
+                for run in unneeded {
+                    run.object.release_run();
+                }
+                let mut current = self.state.lock();
+                state.keep_readers_of(&mut current);
+                *current = state;
+            }
+            Err(damage) => {
+                let reason: Arc<str> = format!("partition {self}: {damage}").into();
+                tracing::error!("{reason}");
+                self.stop(ErrorKind::Corrupt, &reason);
+            }
+        }
     }
 
     /// The partition is of no use any more: what recovery found for it is not needed.

@@ -45,11 +45,11 @@ async fn the_leader_epoch_grows_with_every_session_and_its_history_is_kept() {
     let second_epoch = second.partition_info(topic, 0).unwrap().leader_epoch;
     assert!(second_epoch > first_epoch);
     assert_eq!(
-        second.leader_epoch_end(topic, 0, first_epoch).await.unwrap(),
+        second.leader_epoch_end(topic, 0, first_epoch).unwrap(),
         (first_epoch, 2)
     );
     assert_eq!(
-        second.leader_epoch_end(topic, 0, second_epoch).await.unwrap(),
+        second.leader_epoch_end(topic, 0, second_epoch).unwrap(),
         (second_epoch, 3)
     );
 }
