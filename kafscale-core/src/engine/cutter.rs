@@ -4,17 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch;
 use crate::metadata::schema::{self, PartitionRecord};
 use crate::metadata::{Expect, Txn, TxnOutcome};
-use crate::partition::{Partition, run_bytes};
-use crate::segment::list::Segment;
+use crate::partition::Partition;
+use crate::segment::list::{Segment, missing};
 use crate::segment::publish::{Published, publish};
-use crate::segment::reader;
+use crate::store::Purpose;
 use crate::wal::object::LogRun;
+
+/// Runs that are read from the log at the same time.
+const PARALLEL_READS: usize = 8;
 
 impl Engine {
     /// Cuts one segment of `partition`, if there is anything to cut. Returns whether there was. A cut holds only durable
@@ -80,27 +84,42 @@ impl Engine {
 
     /// The bytes of `runs` from offset `from` on, from memory or from the log.
     async fn chunks(&self, partition: &Partition, runs: &[LogRun], from: i64) -> Result<Vec<Bytes>> {
-        let mut chunks = Vec::with_capacity(runs.len());
-        for run in runs {
-            let mut bytes = reader::join(run_bytes(&self.0.cache, run).await?);
-            if run.base_offset < from {
-                let skip = batch::skip_to_offset(&bytes, from)
-                    .ok()
-                    .flatten()
-                    .ok_or_else(|| {
-                        Error::new(
-                            ErrorKind::Corrupt,
-                            format!(
-                                "partition {partition}: log object {} does not hold offset {from}",
-                                run.object.key
-                            ),
-                        )
-                    })?;
-                bytes = bytes.slice(skip..);
-            }
-            chunks.push(bytes);
+        let mut chunks: Vec<Bytes> = stream::iter(runs.to_vec())
+            .map(|run| self.exactly(run))
+            .buffered(PARALLEL_READS)
+            .try_collect()
+            .await?;
+        if let (Some(run), Some(first)) = (runs.first(), chunks.first_mut())
+            && run.base_offset < from
+        {
+            let skip = batch::skip_to_offset(first, from).ok().flatten().ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Corrupt,
+                    format!(
+                        "partition {partition}: log object {} does not hold offset {from}",
+                        run.object.key
+                    ),
+                )
+            })?;
+            *first = first.slice(skip..);
         }
         Ok(chunks)
+    }
+
+    /// A run's bytes, and no others: a slice of a block would keep the whole block in memory until the segment is written.
+    async fn exactly(&self, run: LogRun) -> Result<Bytes> {
+        if let Some(bytes) = run.resident() {
+            return Ok(bytes);
+        }
+        let range = run.position..run.position + run.length;
+        let bytes = self
+            .0
+            .store
+            .get_range(&run.object.key, range, Purpose::Segment)
+            .await?;
+        bytes
+            .filter(|bytes| bytes.len() as u64 == run.length)
+            .ok_or_else(|| missing(&run.object.key))
     }
 
     /// Foreign data would silently replace acknowledged records: the partition stops.
