@@ -3,8 +3,8 @@
 use kafscale_wire::RequestBody;
 
 use crate::api::{
-    Reply, RequestContext, coordinator, fetch, group_admin, groups, list_offsets, metadata, offsets, produce,
-    versions,
+    Reply, RequestContext, admin, configs, coordinator, fetch, group_admin, groups, list_offsets, metadata,
+    offsets, produce, versions,
 };
 
 /// Runs the handler of the request's API.
@@ -31,6 +31,11 @@ pub(crate) async fn dispatch(context: RequestContext, request: RequestBody) -> R
         RequestBody::ListGroups(request) => group_admin::list_groups(&context, &request),
         RequestBody::DescribeGroups(request) => group_admin::describe_groups(&context, &request),
         RequestBody::DeleteGroups(request) => group_admin::delete_groups(context, request),
-        other => Reply::Close(format!("no handler for {:?}", other.api_key())),
+        RequestBody::CreateTopics(request) => admin::create_topics(context, request),
+        RequestBody::DeleteTopics(request) => admin::delete_topics(context, request),
+        RequestBody::CreatePartitions(request) => admin::create_partitions(context, request),
+        RequestBody::DescribeConfigs(request) => configs::describe_configs(&context, request),
+        RequestBody::AlterConfigs(request) => configs::alter_configs(context, request),
+        RequestBody::IncrementalAlterConfigs(request) => configs::incremental_alter_configs(context, request),
     }
 }

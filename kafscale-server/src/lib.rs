@@ -6,7 +6,10 @@ mod broker;
 pub mod config;
 mod dispatch;
 mod group;
+mod http;
 mod metrics;
 mod net;
+mod server;
 
 pub use metrics::markdown as metrics_page;
+pub use server::{LIFECYCLE, Server, StartError, StopError};

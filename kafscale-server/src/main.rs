@@ -1,2 +1,9 @@
-//! The kafscale command.
-fn main() {}
+//! The `kafscale` program: runs a broker, and lets records go round without other tools.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run(std::env::args_os())
+}

@@ -49,9 +49,7 @@ pub(crate) struct Metrics {
     sent_bytes: Counter,
     produce_latency_ms: Histogram,
     produced_records: Counter,
-    produced_bytes: Counter,
     fetched_records: Counter,
-    fetched_bytes: Counter,
     produced: Rate,
     fetched: Rate,
 }
@@ -85,9 +83,7 @@ impl Metrics {
             sent_bytes: Counter::default(),
             produce_latency_ms: Histogram::new(PRODUCE_LATENCY_MS),
             produced_records: Counter::default(),
-            produced_bytes: Counter::default(),
             fetched_records: Counter::default(),
-            fetched_bytes: Counter::default(),
             produced: Rate::new(window),
             fetched: Rate::new(window),
         };
@@ -111,19 +107,9 @@ impl Metrics {
             &metrics.produced_records,
         );
         counter(
-            "produced_bytes",
-            "Bytes of record batches that got their offsets",
-            &metrics.produced_bytes,
-        );
-        counter(
             "fetched_records",
             "Records sent to consumers, in whole batches",
             &metrics.fetched_records,
-        );
-        counter(
-            "fetched_bytes",
-            "Bytes of record batches sent to consumers",
-            &metrics.fetched_bytes,
         );
         registry.register("kafscale_requests", "Requests received, by API", requests);
         registry.register(
@@ -200,16 +186,14 @@ impl Metrics {
     }
 
     /// Records got their offsets.
-    pub(crate) fn produced(&self, records: u64, bytes: usize) {
+    pub(crate) fn produced(&self, records: u64) {
         self.produced_records.inc_by(records);
-        self.produced_bytes.inc_by(bytes as u64);
         self.produced.add(records);
     }
 
     /// Records go to a consumer.
-    pub(crate) fn fetched(&self, records: u64, bytes: usize) {
+    pub(crate) fn fetched(&self, records: u64) {
         self.fetched_records.inc_by(records);
-        self.fetched_bytes.inc_by(bytes as u64);
         self.fetched.add(records);
     }
 }

@@ -200,7 +200,7 @@ fn fill(
     match result {
         Ok(fetched) => {
             let records = fetched.records.iter().map(count_records).sum();
-            broker.metrics.fetched(records, fetched.len());
+            broker.metrics.fetched(records);
             answer.high_watermark = fetched.high_watermark;
             // Without transactions every record below the high watermark is stable.
             answer.last_stable_offset = fetched.high_watermark;

@@ -5,6 +5,8 @@
 //! stops the connection from reading on. Whatever waits long (durability, long polls, joins) belongs in
 //! [`Reply::later`], which runs beside the requests that follow. Answers leave in the order of the requests either way.
 
+pub(crate) mod admin;
+pub(crate) mod configs;
 pub(crate) mod coordinator;
 pub(crate) mod errors;
 pub(crate) mod fetch;

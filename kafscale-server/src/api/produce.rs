@@ -128,14 +128,14 @@ async fn append(
         .records
         .filter(|records| !records.is_empty())
         .ok_or_else(|| Refusal::new(ErrorCode::InvalidRecord, "the partition has no record batch"))?;
-    let (count, bytes) = (count_records(&records), records.len());
+    let count = count_records(&records);
     let options = AppendOptions { wait: acks != 0 };
     let appended = broker
         .engine
         .append(topic.id, data.index, records, options)
         .await
         .map_err(refusal)?;
-    broker.metrics.produced(count, bytes);
+    broker.metrics.produced(count);
     Ok(appended)
 }
 

@@ -65,7 +65,7 @@ fn read(path: &str) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
 
-/// A line of `/proc/self/status`: `VmRSS:	   12345 kB`.
+/// A line of `/proc/self/status`: `VmRSS:`, then the number and `kB`.
 fn kibibytes(status: &str, field: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.split_whitespace().next()?.parse().ok()

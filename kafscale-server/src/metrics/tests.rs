@@ -11,7 +11,7 @@ fn what_is_counted_is_shown() {
     metrics.request(ApiKey::Metadata as i16, 10);
     metrics.answered(ApiKey::Produce as i16, Duration::from_millis(7));
     metrics.answered(ApiKey::Metadata as i16, Duration::from_millis(7));
-    metrics.produced(60, 1000);
+    metrics.produced(60);
     metrics.connection_refused(Refused::PerIp);
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry).unwrap();
@@ -24,7 +24,7 @@ fn what_is_counted_is_shown() {
         "kafscale_produce_latency_ms_bucket{le=\"10\"} 1",
         "kafscale_produce_latency_ms_count 1",
         "kafscale_produced_records_total 60",
-        "kafscale_produce_rps 60",
+        "kafscale_produce_rps 60.0",
         "kafscale_connections_refused_total{reason=\"per_ip\"} 1",
     ] {
         assert!(
