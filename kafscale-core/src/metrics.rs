@@ -117,6 +117,14 @@ impl StoreMetrics {
         registry.register(name("read_bytes"), "Bytes received", self.read.clone());
         registry.register(name("request_seconds"), "Time of one try", self.seconds.clone());
         registry.register_collector(Box::new(HealthCollector(std::sync::Arc::clone(self))));
+        // A rate needs a first sample: what never failed shows as 0.
+        let labels = StoreLabels {
+            operation: Operation::Create,
+            purpose: Purpose::Wal,
+        };
+        for family in [&self.errors, &self.throttled, &self.retries] {
+            drop(family.get_or_create(&labels));
+        }
     }
 
     /// The number of tries so far of `operation` for `purpose`.

@@ -37,6 +37,16 @@ struct ReasonLabel {
     reason: &'static str,
 }
 
+impl From<Refused> for ReasonLabel {
+    fn from(refused: Refused) -> ReasonLabel {
+        let reason = match refused {
+            Refused::Total => "total",
+            Refused::PerIp => "per_ip",
+        };
+        ReasonLabel { reason }
+    }
+}
+
 /// The broker's counters. Cheap to count with: no lock is taken on the way of records.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -87,6 +97,10 @@ impl Metrics {
             produced: Rate::new(window),
             fetched: Rate::new(window),
         };
+        for refused in [Refused::Total, Refused::PerIp] {
+            // A rate needs a first sample.
+            drop(metrics.refused.get_or_create(&ReasonLabel::from(refused)));
+        }
         let mut counter = |name: &str, help: &str, counter: &Counter| {
             registry.register(format!("kafscale_{name}"), help, counter.clone());
         };
@@ -153,11 +167,7 @@ impl Metrics {
 
     /// A connection was not let in.
     pub(crate) fn connection_refused(&self, refused: Refused) {
-        let reason = match refused {
-            Refused::Total => "total",
-            Refused::PerIp => "per_ip",
-        };
-        self.refused.get_or_create(&ReasonLabel { reason }).inc();
+        self.refused.get_or_create(&ReasonLabel::from(refused)).inc();
     }
 
     /// A connection ended with an error.

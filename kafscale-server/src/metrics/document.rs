@@ -22,7 +22,7 @@ pub fn markdown(exposition: &str) -> String {
     let mut metrics: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
     for line in exposition.lines() {
         if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
-            metrics.entry(name).or_default().1 = help;
+            metrics.entry(name).or_default().1 = help.trim_end_matches('.');
         } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
         {
             metrics.entry(name).or_default().0 = kind;
