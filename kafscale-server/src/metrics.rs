@@ -1,10 +1,12 @@
 //! What the broker counts beside its engine, and the registry that `/metrics` shows.
 
 mod document;
+mod groups;
 mod process;
 mod rate;
 
 pub use document::markdown;
+pub(crate) use groups::GroupCollector;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

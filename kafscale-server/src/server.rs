@@ -25,7 +25,7 @@ use crate::broker::{Broker, Identity};
 use crate::config::{ServerConfig, StoreConfig, table};
 use crate::group::{CoordinatorSettings, GroupCoordinator};
 use crate::http::{self, Phase};
-use crate::metrics::Metrics;
+use crate::metrics::{GroupCollector, Metrics};
 use crate::net::{Listener, bind};
 
 /// Log lines with this target are written whatever the level: what the broker serves, and how it ended.
@@ -171,6 +171,9 @@ impl Server {
             metrics,
             draining,
         });
+        registry
+            .lock()
+            .register_collector(Box::new(GroupCollector::new(&broker)));
         let connections = TaskTracker::new();
         let listener = Listener::new(kafka, Arc::clone(&broker), connections.clone(), abandon.clone());
         connections.spawn(listener.run());

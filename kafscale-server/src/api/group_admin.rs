@@ -67,6 +67,7 @@ fn all_groups(broker: &Broker) -> Vec<ListedGroup> {
     groups.extend(only_offsets.map(|id| ListedGroup {
         group_id: Arc::from(id),
         state: GroupState::Empty,
+        members: 0,
         protocol_type: Arc::from(""),
     }));
     groups.sort_by(|a, b| a.group_id.cmp(&b.group_id));

@@ -243,6 +243,7 @@ impl GroupCoordinator {
                         group_id,
                         state: slot.group.state,
                         protocol_type: slot.group.shown_protocol_type(),
+                        members: slot.group.members.len(),
                     });
                 }
             }

@@ -46,6 +46,8 @@ pub(crate) struct ListedGroup {
     pub(crate) state: GroupState,
     /// Such as `consumer`; empty when it never had members.
     pub(crate) protocol_type: Arc<str>,
+    /// How many members it has.
+    pub(crate) members: usize,
 }
 
 impl Group {

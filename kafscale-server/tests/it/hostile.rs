@@ -40,7 +40,7 @@ async fn frames_of_random_bytes_do_no_harm() {
         let length = 8 + random.u32() as usize % 200;
         let mut body: Vec<u8> = (0..length).map(|_| random.u32() as u8).collect();
         // A known API most of the time, so that more than the header is looked at.
-        if random.u32() % 4 != 0 {
+        if !random.u32().is_multiple_of(4) {
             body[..4].copy_from_slice(&[0, (random.u32() % 61) as u8, 0, (random.u32() % 14) as u8]);
         }
         send(&server, &frame(&body)).await;

@@ -7,6 +7,7 @@ mod every_version;
 mod hostile;
 mod lifecycle;
 mod order;
+mod outage;
 mod records;
 mod start;
 mod topics;
