@@ -57,10 +57,13 @@ impl<T> fmt::Debug for Answer<T> {
     }
 }
 
+/// Some of the groups, by id.
+type Shard = Mutex<HashMap<Arc<str>, Arc<Mutex<Slot>>>>;
+
 struct Registry {
     settings: Arc<CoordinatorSettings>,
     origin: Instant,
-    shards: Vec<Mutex<HashMap<Arc<str>, Arc<Mutex<Slot>>>>>,
+    shards: Vec<Shard>,
     groups: AtomicUsize,
     bytes: AtomicUsize,
     next_reply: AtomicU64,
@@ -356,7 +359,7 @@ impl Registry {
         fits
     }
 
-    fn shard(&self, group_id: &str) -> &Mutex<HashMap<Arc<str>, Arc<Mutex<Slot>>>> {
+    fn shard(&self, group_id: &str) -> &Shard {
         let mut hasher = DefaultHasher::new();
         group_id.hash(&mut hasher);
         let index = (hasher.finish() % SHARDS as u64) as usize;

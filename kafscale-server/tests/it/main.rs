@@ -4,6 +4,7 @@
 mod cli;
 mod configs;
 mod every_version;
+mod groups;
 mod hostile;
 mod lifecycle;
 mod order;
