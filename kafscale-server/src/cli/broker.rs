@@ -35,6 +35,7 @@ pub(super) fn command() -> Command {
     Command::new(NAME)
         .about("Runs a broker")
         .after_help(EXAMPLES)
+        .next_line_help(true)
         .args(flags)
 }
 

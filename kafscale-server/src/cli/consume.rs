@@ -26,6 +26,8 @@ const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 /// How long the broker waits for records.
 const MAX_WAIT: Duration = Duration::from_millis(500);
+/// How long to wait before asking again after an error that passes.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Bytes asked of one partition, and of all.
 const PARTITION_BYTES: i32 = 1 << 20;
 const MAX_BYTES: i32 = 16 << 20;
@@ -169,6 +171,7 @@ impl Consumer {
     async fn consume(&mut self) -> Result<(), Stop> {
         while !self.is_done() {
             let answer = self.fetch().await?;
+            let mut failed = false;
             for partition in answer.responses.into_iter().flat_map(|topic| topic.partitions) {
                 let error =
                     ErrorCode::from_code(partition.error_code).unwrap_or(ErrorCode::UnknownServerError);
@@ -176,11 +179,15 @@ impl Consumer {
                     let number = partition.partition_index;
                     return Err(Stop::Failed(format!("{}-{number}: {}", self.topic, error.name())));
                 }
+                failed |= error != ErrorCode::None;
                 if let Some(records) = partition.records {
                     self.print(partition.partition_index, &records)?;
                 }
             }
             self.output.flush()?;
+            if failed {
+                tokio::time::sleep(PAUSE).await;
+            }
         }
         Ok(())
     }

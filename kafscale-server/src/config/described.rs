@@ -90,7 +90,7 @@ fn describe_one(values: &Values, variable: &Variable, broker_id: i32) -> Describ
         values.text(variable)
     };
     let kind = match variable.kind {
-        Kind::Text | Kind::Address | Kind::Choice(_) => SettingKind::Text,
+        Kind::Text | Kind::Url | Kind::Address | Kind::Choice(_) => SettingKind::Text,
         Kind::Integer { .. } => SettingKind::Integer,
         Kind::Real { .. } => SettingKind::Real,
         Kind::Boolean => SettingKind::Boolean,

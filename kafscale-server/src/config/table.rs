@@ -105,7 +105,7 @@ variables! {
             "Where the broker serves /metrics, /healthz and /readyz over HTTP.";
     }
     Store {
-        STORE_URL = "KAFSCALE_STORE_URL", "store", Kind::Text,
+        STORE_URL = "KAFSCALE_STORE_URL", "store", Kind::Url,
             Derived("`s3://` with KAFSCALE_S3_BUCKET, or `memory:` with KAFSCALE_USE_MEMORY_S3; the start is refused when nothing names a store"),
             "The bucket that holds everything: `file:///dir` (every write is synced to disk), `s3://bucket/prefix`, or \
              `memory:` (lost when the process ends).";
@@ -116,7 +116,7 @@ variables! {
         S3_REGION = "KAFSCALE_S3_REGION", "s3-region", Kind::Text,
             Derived("AWS_REGION or AWS_DEFAULT_REGION; else us-east-1 with a custom endpoint"),
             "The region of the bucket. AWS needs it; most other servers do not care.";
-        S3_ENDPOINT = "KAFSCALE_S3_ENDPOINT", "s3-endpoint", Kind::Text, Unset("AWS"),
+        S3_ENDPOINT = "KAFSCALE_S3_ENDPOINT", "s3-endpoint", Kind::Url, Unset("AWS"),
             "URL of an S3 server that is not AWS, http or https.";
         S3_PATH_STYLE = "KAFSCALE_S3_PATH_STYLE", "s3-path-style", Kind::Boolean,
             Derived("true when KAFSCALE_S3_ENDPOINT is set, else false"),
@@ -192,9 +192,9 @@ variables! {
         ALLOW_ADMIN_APIS = "KAFSCALE_ALLOW_ADMIN_APIS", "allow-admin-apis", Kind::Boolean, Value("true"),
             "Whether clients may create, delete and change topics.";
         LOG_RETENTION_MS = "KAFSCALE_LOG_RETENTION_MS", "log-retention-ms", milliseconds(-1, i64::MAX), Value("604800000"),
-            "How long records are kept unless the topic has its own retention.ms; -1 keeps them for ever.";
+            "How long records are kept unless the topic has its own retention.ms; -1 keeps them for ever. This version shows the value to clients and removes no records yet.";
         LOG_RETENTION_BYTES = "KAFSCALE_LOG_RETENTION_BYTES", "log-retention-bytes", bytes(-1, i64::MAX), Value("-1"),
-            "How many bytes of one partition are kept unless the topic has its own retention.bytes; -1 has no limit.";
+            "How many bytes of one partition are kept unless the topic has its own retention.bytes; -1 has no limit. This version shows the value to clients and removes no records yet.";
         MESSAGE_MAX_BYTES = "KAFSCALE_MESSAGE_MAX_BYTES", "message-max-bytes", bytes(1, 1 << 30), Value("1048588"),
             "Largest record batch, unless the topic has its own max.message.bytes.";
     }

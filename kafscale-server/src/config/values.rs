@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 
 use super::ConfigError;
 use super::nearest::nearest;
@@ -16,11 +17,17 @@ pub struct Values {
     pub warnings: Vec<String>,
 }
 
-#[derive(Debug)]
 struct Given {
     value: String,
     /// What the user wrote it in: the variable, its older name, or the flag.
     origin: String,
+}
+
+/// Without the value, which may be a secret.
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "given in {}", self.origin)
+    }
 }
 
 impl Values {

@@ -25,6 +25,8 @@ pub struct Variable {
 pub enum Kind {
     /// Any text.
     Text,
+    /// Something with a scheme and a colon.
+    Url,
     /// `host:port`, or `:port` for all interfaces.
     Address,
     /// A whole number.
@@ -151,6 +153,7 @@ impl Kind {
     pub const fn placeholder(&self) -> &'static str {
         match self {
             Kind::Text => "TEXT",
+            Kind::Url => "URL",
             Kind::Address => "HOST:PORT",
             Kind::Integer {
                 unit: Unit::Bytes, ..
@@ -176,6 +179,9 @@ impl Kind {
     pub fn check(&self, value: &str) -> Result<(), String> {
         let fits = match self {
             Kind::Text => true,
+            Kind::Url => value
+                .split_once(':')
+                .is_some_and(|(scheme, _)| !scheme.is_empty()),
             Kind::Address => split_address(value).is_some(),
             Kind::Integer { min, max, .. } => value.parse().is_ok_and(|n: i64| (*min..=*max).contains(&n)),
             Kind::Real { min, max, .. } => value.parse().is_ok_and(|n: f64| (*min..=*max).contains(&n)),
@@ -196,6 +202,7 @@ impl fmt::Display for Kind {
         let gap = if unit.is_empty() { "" } else { " " };
         match self {
             Kind::Text => f.write_str("text"),
+            Kind::Url => f.write_str("a URL"),
             Kind::Address => f.write_str("host:port, or :port for all interfaces"),
             Kind::Integer { min, max, .. } if *max == i64::MAX => {
                 write!(f, "a whole number of at least {min}{gap}{unit}")

@@ -1,11 +1,17 @@
 //! Start and stop: what is checked, what is kept, what is said.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kafscale_core::store::{S3Options, StoreLocation};
+use kafscale_core::Random;
+use kafscale_core::clock::SystemClock;
+use kafscale_core::metrics::StoreMetrics;
+use kafscale_core::store::{S3Options, Store, StoreKind, StoreLocation, StoreSettings};
 use kafscale_server::config::ServerConfig;
 use kafscale_server::{Server, StartError};
+use kafscale_wire::ErrorCode;
 use kafscale_wire::client::{ClientError, FetchFrom};
+use object_store::memory::InMemory;
 
 use crate::start::{batch, broker, client, records};
 use crate::web;
@@ -169,4 +175,40 @@ async fn several_brokers_live_in_one_process() {
     assert!(right.engine().topics().is_empty());
     let (status, _) = web::get(right.http_addr(), "/readyz").await;
     assert_eq!(status, "HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn a_broker_that_is_taken_over_says_so_and_acknowledges_nothing_more() {
+    let store = Store::new(
+        Arc::new(InMemory::new()),
+        StoreKind::Memory,
+        StoreSettings::default(),
+        Arc::new(SystemClock::new()),
+        Arc::new(Random::seeded(3)),
+        Arc::new(StoreMetrics::new()),
+    );
+    let start = async || {
+        Server::start_with_store(ServerConfig::in_memory().unwrap(), store.clone())
+            .await
+            .unwrap()
+    };
+    let old = start().await;
+    let to_old = client(&old).await;
+    to_old.create_topic("t", 1, -1).await.unwrap();
+    to_old.produce("t", 0, batch(&["old"]), -1).await.unwrap();
+    let new = start().await;
+    let refused = to_old.produce("t", 0, batch(&["lost"]), -1).await;
+    let error = match refused {
+        Err(ClientError::Refused { error, .. }) => error,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(error, ErrorCode::NotLeaderOrFollower);
+    let reason = tokio::time::timeout(Duration::from_secs(20), old.fenced())
+        .await
+        .unwrap();
+    assert!(!reason.is_empty());
+    let (status, why) = web::get(old.http_addr(), "/readyz").await;
+    assert_eq!(status, "HTTP/1.1 503 Service Unavailable", "{why}");
+    let to_new = client(&new).await;
+    assert_eq!(to_new.produce("t", 0, batch(&["new"]), -1).await.unwrap(), 1);
 }
