@@ -1,1 +1,4 @@
-//! Shared pieces of the measurements.
+//! What the measurements share: batches to write, and an engine over a bucket in memory to write them to.
+
+pub mod batches;
+pub mod engine;
