@@ -114,7 +114,7 @@ variables! {
         S3_BUCKET = "KAFSCALE_S3_BUCKET", "s3-bucket", Kind::Text, Unset("named by KAFSCALE_STORE_URL"),
             "The S3 bucket, like `s3://` with its name.";
         S3_REGION = "KAFSCALE_S3_REGION", "s3-region", Kind::Text,
-            Derived("AWS_REGION or AWS_DEFAULT_REGION; else us-east-1 with a custom endpoint"),
+            Derived("AWS_REGION or AWS_DEFAULT_REGION; else us-east-1"),
             "The region of the bucket. AWS needs it; most other servers do not care.";
         S3_ENDPOINT = "KAFSCALE_S3_ENDPOINT", "s3-endpoint", Kind::Url, Unset("AWS"),
             "URL of an S3 server that is not AWS, http or https.";
