@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -12,13 +11,10 @@ use crate::format::batch;
 use crate::metadata::schema::{self, PartitionRecord};
 use crate::metadata::{Expect, Txn, TxnOutcome};
 use crate::partition::Partition;
-use crate::segment::list::{Segment, missing};
+use crate::segment::list::Segment;
 use crate::segment::publish::{Published, publish};
-use crate::store::Purpose;
+use crate::store::{Purpose, RangeOf};
 use crate::wal::object::LogRun;
-
-/// Runs that are read from the log at the same time.
-const PARALLEL_READS: usize = 8;
 
 impl Engine {
     /// Cuts one segment of `partition`, if there is anything to cut. Returns whether there was. A cut holds only durable
@@ -84,11 +80,20 @@ impl Engine {
 
     /// The bytes of `runs` from offset `from` on, from memory or from the log.
     async fn chunks(&self, partition: &Partition, runs: &[LogRun], from: i64) -> Result<Vec<Bytes>> {
-        let mut chunks: Vec<Bytes> = stream::iter(runs.to_vec())
-            .map(|run| self.exactly(run))
-            .buffered(PARALLEL_READS)
-            .try_collect()
-            .await?;
+        let resident: Vec<Option<Bytes>> = runs.iter().map(LogRun::resident).collect();
+        // Exactly the evicted runs: a slice of a larger piece would keep that in memory until the segment is written.
+        let evicted = runs.iter().zip(&resident).filter(|(_, bytes)| bytes.is_none());
+        let wanted = evicted
+            .map(|(run, _)| RangeOf {
+                key: Arc::clone(&run.object.key),
+                range: run.position..run.position + run.length,
+            })
+            .collect();
+        let mut read = self.0.store.get_many(wanted, Purpose::Segment).await?.into_iter();
+        let mut chunks: Vec<Bytes> = resident
+            .into_iter()
+            .filter_map(|bytes| bytes.or_else(|| read.next()))
+            .collect();
         if let (Some(run), Some(first)) = (runs.first(), chunks.first_mut())
             && run.base_offset < from
         {
@@ -104,22 +109,6 @@ impl Engine {
             *first = first.slice(skip..);
         }
         Ok(chunks)
-    }
-
-    /// A run's bytes, and no others: a slice of a block would keep the whole block in memory until the segment is written.
-    async fn exactly(&self, run: LogRun) -> Result<Bytes> {
-        if let Some(bytes) = run.resident() {
-            return Ok(bytes);
-        }
-        let range = run.position..run.position + run.length;
-        let bytes = self
-            .0
-            .store
-            .get_range(&run.object.key, range, Purpose::Segment)
-            .await?;
-        bytes
-            .filter(|bytes| bytes.len() as u64 == run.length)
-            .ok_or_else(|| missing(&run.object.key))
     }
 
     /// Foreign data would silently replace acknowledged records: the partition stops.

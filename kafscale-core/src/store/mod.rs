@@ -8,6 +8,7 @@ mod observe;
 mod open;
 mod probe;
 mod read;
+mod read_many;
 mod retry;
 #[cfg(feature = "s3")]
 pub(crate) mod s3;
@@ -31,6 +32,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::health::Health;
 use crate::metrics::StoreMetrics;
 use crate::random::Random;
+pub(crate) use read_many::RangeOf;
 
 /// What kind of place the bucket is. Pacing and sizes depend on it: only a remote store has a bill and a rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -153,6 +155,8 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     objects: Arc<dyn ObjectStore>,
+    /// The same, where it is a directory.
+    local: Option<Arc<local::LocalStore>>,
     kind: StoreKind,
     settings: StoreSettings,
     clock: Arc<dyn Clock>,
@@ -192,6 +196,7 @@ impl Store {
         let budget = budget::Budget::new(settings.concurrency);
         Store(Arc::new(Inner {
             objects,
+            local: None,
             kind,
             settings,
             clock,
@@ -201,6 +206,14 @@ impl Store {
             health,
             probe_key: OnceLock::new(),
         }))
+    }
+
+    /// The same over a local directory, which is read without detours.
+    pub(crate) fn over_directory(mut self, local: Arc<local::LocalStore>) -> Store {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.local = Some(local);
+        }
+        self
     }
 
     /// What kind of place the bucket is.

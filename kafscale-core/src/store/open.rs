@@ -207,21 +207,15 @@ pub async fn open(
         StoreLocation::File { dir, fsync } => {
             let (dir, fsync, now_ms) = (dir.clone(), *fsync, clock.unix_ms());
             let opened = tokio::task::spawn_blocking(move || LocalStore::open(&dir, fsync, now_ms)).await;
-            let objects = opened.map_err(|e| {
+            let objects = Arc::new(opened.map_err(|e| {
                 Error::new(
                     ErrorKind::Precondition,
                     "opening the store's directory was interrupted",
                 )
                 .with_source(e)
-            })??;
-            Ok(Store::new(
-                Arc::new(objects),
-                StoreKind::Local,
-                settings,
-                clock,
-                random,
-                metrics,
-            ))
+            })??);
+            let local = Arc::clone(&objects);
+            Ok(Store::new(objects, StoreKind::Local, settings, clock, random, metrics).over_directory(local))
         }
         StoreLocation::S3 { bucket, prefix } => {
             let objects = open_s3(bucket, prefix, s3, &settings)?;
