@@ -23,6 +23,15 @@ pub(crate) struct RequestBudget {
 pub(crate) struct Share {
     bytes: usize,
     free: Arc<Semaphore>,
+    /// For the one request that may exceed the share.
+    excess: Arc<Semaphore>,
+}
+
+/// What one request holds of a share, given back when this is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    permits: Option<OwnedSemaphorePermit>,
+    excess: Option<OwnedSemaphorePermit>,
 }
 
 impl Share {
@@ -32,7 +41,34 @@ impl Share {
         Share {
             bytes,
             free: Arc::new(Semaphore::new(bytes)),
+            excess: Arc::new(Semaphore::new(1)),
         }
+    }
+
+    /// Waits until `held` covers `size` bytes.
+    ///
+    /// A request takes memory as it arrives: were it taken when a request is announced, clients that announce much and
+    /// send nothing would take all of it. But requests that have all begun could then wait for each other for ever, so
+    /// that one at a time may go on when nothing is free. All requests of a share together thus hold at most the share
+    /// and one request.
+    pub(crate) async fn grow(&self, held: &mut Held, size: usize) -> Result<(), AcquireError> {
+        let has = held.permits.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = size.min(self.bytes).saturating_sub(has);
+        if missing == 0 || held.excess.is_some() {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            more = self.take(missing) => {
+                let more = more?;
+                match &mut held.permits {
+                    Some(permits) => permits.merge(more),
+                    none => *none = Some(more),
+                }
+            }
+            excess = Arc::clone(&self.excess).acquire_owned() => held.excess = Some(excess?),
+        }
+        Ok(())
     }
 
     /// Waits for `size` bytes, or for the whole share if it is smaller: one request is always allowed.

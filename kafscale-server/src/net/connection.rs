@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::FutureExt;
 use kafka_protocol::messages::ApiKey;
-use kafscale_wire::frame::{FrameError, FrameReader};
+use kafscale_wire::frame::FrameReader;
 use kafscale_wire::{Limits, decode_request, response};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
-use super::budget::{RequestBudget, Share};
+use super::budget::{Held, RequestBudget, Share};
 use super::responder::{self, Answer, Pending};
 use crate::api::{Reply, RequestContext};
 use crate::broker::Broker;
@@ -27,6 +27,11 @@ use crate::dispatch::dispatch;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many bytes give it one second more: the slowest client that is not a stuck one.
 const BYTES_PER_SECOND: usize = 256 * 1024;
+/// What a request gets of the memory for requests before any of it has arrived; after that, a multiple of what has, in
+/// steps that leave room for others.
+const FIRST_STEP: usize = 16 * 1024;
+const GROWTH: usize = 4;
+const LARGEST_STEP: usize = 1024 * 1024;
 
 /// How long answers are waited for after the last request: the client is probably gone.
 const LINGER: Duration = Duration::from_secs(30);
@@ -85,8 +90,11 @@ struct Connection {
 /// A request that has arrived, and the memory that it holds until it is answered.
 struct Arrived {
     frame: Bytes,
-    permits: [OwnedSemaphorePermit; 2],
+    memory: Memory,
 }
+
+/// The memory of a request: of its connection's share and of the broker's.
+pub(super) type Memory = (OwnedSemaphorePermit, Held);
 
 impl Connection {
     async fn read(mut self) -> Result<(), String> {
@@ -131,29 +139,54 @@ impl Connection {
             return Ok(None);
         };
         let share = self.budget.share(announced.api_key).clone();
-        let permits = tokio::select! {
-            biased;
-            () = self.queue.closed() => return Ok(None),
-            permits = async {
-                let unanswered = self.unanswered.take(announced.size).await?;
-                Ok::<_, tokio::sync::AcquireError>([unanswered, share.take(announced.size).await?])
-            } => permits.map_err(|error| error.to_string())?,
+        let mut limit = BODY_TIMEOUT + Duration::from_secs((announced.size / BYTES_PER_SECOND) as u64);
+        let (mut held, mut arrived) = (Held::default(), 0);
+        let permits = self.unless_closed(self.unanswered.take(announced.size)).await?;
+        let Some(unanswered) = permits else {
+            return Ok(None);
         };
-        let limit = BODY_TIMEOUT + Duration::from_secs((announced.size / BYTES_PER_SECOND) as u64);
-        match timeout(limit, self.reader.read()).await {
-            Ok(Ok(frame)) => Ok(frame.map(|frame| Arrived { frame, permits })),
-            Ok(Err(FrameError::Io(error))) => Err(error.to_string()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!(
-                "a request of {} bytes did not arrive within {limit:?}",
-                announced.size
-            )),
+        while arrived < announced.size {
+            let step = (arrived * GROWTH)
+                .clamp(FIRST_STEP, arrived + LARGEST_STEP)
+                .min(announced.size);
+            if self.unless_closed(share.grow(&mut held, step)).await?.is_none() {
+                return Ok(None);
+            }
+            // The wait for memory is not the client's fault; the wait for its bytes is.
+            let started = Instant::now();
+            arrived = match timeout(limit, self.reader.read_up_to(step)).await {
+                Ok(Ok(Some(arrived))) => arrived,
+                Ok(Ok(None)) => return Ok(None),
+                Ok(Err(error)) => return Err(error.to_string()),
+                Err(_) => {
+                    return Err(format!(
+                        "{arrived} of a request's {} bytes arrived in time",
+                        announced.size
+                    ));
+                }
+            };
+            limit = limit.saturating_sub(started.elapsed());
+        }
+        let frame = self.reader.read().await.map_err(|error| error.to_string())?;
+        let memory = (unanswered, held);
+        Ok(frame.map(|frame| Arrived { frame, memory }))
+    }
+
+    /// Waits for memory, unless nobody waits for answers any more.
+    async fn unless_closed<T>(
+        &self,
+        memory: impl Future<Output = Result<T, AcquireError>>,
+    ) -> Result<Option<T>, String> {
+        tokio::select! {
+            biased;
+            () = self.queue.closed() => Ok(None),
+            memory = memory => memory.map(Some).map_err(|error| error.to_string()),
         }
     }
 
     /// Runs the request's handler and queues its answer. False: no further request is read.
     async fn handle(&mut self, arrived: Arrived) -> Result<bool, String> {
-        let Arrived { frame, permits } = arrived;
+        let Arrived { frame, memory } = arrived;
         let size = frame.len();
         let request = match decode_request(frame, &self.limits) {
             Ok(request) => request,
@@ -163,7 +196,7 @@ impl Connection {
                 };
                 let answer = response::unsupported_api_versions(header).map_err(|error| error.to_string())?;
                 return Ok(self
-                    .queue(Pending::new(header.clone(), Answer::Encoded(answer), permits))
+                    .queue(Pending::new(header.clone(), Answer::Encoded(answer), memory))
                     .await);
             }
         };
@@ -197,7 +230,7 @@ impl Connection {
             Reply::None => return Ok(true),
             Reply::Close(reason) => return Err(reason),
         };
-        let mut pending = Pending::new(header, answer, permits);
+        let mut pending = Pending::new(header, answer, memory);
         pending.started = started;
         Ok(self.queue(pending).await)
     }

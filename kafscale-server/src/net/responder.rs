@@ -8,11 +8,11 @@ use bytes::Bytes;
 use kafscale_wire::{RequestHeader, Response};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::connection::outlasts_draining;
+use super::connection::{Memory, outlasts_draining};
 use crate::api::ResponseBody;
 use crate::broker::Broker;
 
@@ -32,7 +32,7 @@ pub(super) struct Pending {
     /// When its handler began.
     pub(super) started: Instant,
     /// The memory of the request, given back when the answer is known.
-    permits: [OwnedSemaphorePermit; 2],
+    memory: Memory,
 }
 
 /// An answer on its way.
@@ -47,13 +47,13 @@ pub(super) enum Answer {
 }
 
 impl Pending {
-    /// An answer to the request with this header, which holds `permits`.
-    pub(super) fn new(header: RequestHeader, answer: Answer, permits: [OwnedSemaphorePermit; 2]) -> Pending {
+    /// An answer to the request with this header, which holds `memory`.
+    pub(super) fn new(header: RequestHeader, answer: Answer, memory: Memory) -> Pending {
         Pending {
             header,
             answer,
             started: Instant::now(),
-            permits,
+            memory,
         }
     }
 
@@ -83,7 +83,7 @@ impl Pending {
             }
         };
         broker.metrics.answered(api_key, self.started.elapsed());
-        drop(self.permits);
+        drop(self.memory);
         body.encode(&self.header)
             .map_err(|error| format!("the answer of API {api_key} cannot be sent: {error}"))
     }

@@ -162,13 +162,26 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// # Errors
     /// [`FrameError`]; the connection is of no use afterwards.
     pub async fn read(&mut self) -> Result<Option<Bytes>, FrameError> {
+        if self.read_up_to(usize::MAX).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(self.frame.take().map(|frame| frame.bytes.freeze()))
+    }
+
+    /// Reads the next frame until `size` bytes of it are here, or all of it, and says how many are. A frame that came
+    /// together with the one before it may be further than that. [`FrameReader::read`] goes on from there.
+    /// `None`: the connection ended between two frames.
+    ///
+    /// # Errors
+    /// As [`FrameReader::read`].
+    pub async fn read_up_to(&mut self, size: usize) -> Result<Option<usize>, FrameError> {
         loop {
             if let Some(frame) = &mut self.frame {
-                while frame.bytes.len() < frame.size {
-                    read_some(&mut self.reader, frame).await?;
+                let size = size.min(frame.size);
+                while frame.bytes.len() < size {
+                    read_some(&mut self.reader, frame, size).await?;
                 }
-                let frame = self.frame.take().map(|frame| frame.bytes.freeze());
-                return Ok(frame);
+                return Ok(Some(frame.bytes.len()));
             }
             if let Some(size) = self.claimed()? {
                 self.ahead.advance(PREFIX);
@@ -218,9 +231,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 }
 
-/// Reads bytes of this frame, never of the next one.
-async fn read_some<R: AsyncRead + Unpin>(reader: &mut R, frame: &mut Partial) -> Result<(), FrameError> {
-    let missing = frame.size.saturating_sub(frame.bytes.len());
+/// Reads bytes of this frame up to `size`, never of the next one.
+async fn read_some<R>(reader: &mut R, frame: &mut Partial, size: usize) -> Result<(), FrameError>
+where
+    R: AsyncRead + Unpin,
+{
+    let missing = size.saturating_sub(frame.bytes.len());
     if frame.bytes.capacity() == frame.bytes.len() {
         frame.bytes.reserve(missing.min(frame.bytes.len()));
     }

@@ -55,3 +55,40 @@ async fn produce_requests_do_not_take_the_memory_of_others() {
     let full = budget.share(ApiKey::Fetch as i16).take(1);
     assert!(timeout(Duration::from_millis(5), full).await.is_err());
 }
+
+#[tokio::test]
+async fn a_request_takes_memory_as_it_arrives() {
+    let share = Share::new(100);
+    let mut request = Held::default();
+    for (size, free) in [(10, 90), (40, 60), (40, 60), (30, 60), (1_000, 0)] {
+        share.grow(&mut request, size).await.unwrap();
+        assert_eq!(share.free.available_permits(), free);
+    }
+    drop(request);
+    assert!(share.is_free());
+}
+
+#[tokio::test]
+async fn one_request_may_go_on_when_nothing_is_free_and_no_other() {
+    let share = Share::new(100);
+    let (mut first, mut second) = (Held::default(), Held::default());
+    share.grow(&mut first, 50).await.unwrap();
+    share.grow(&mut second, 50).await.unwrap();
+    for size in [60, 1_000] {
+        timeout(Duration::from_secs(5), share.grow(&mut first, size))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(
+            timeout(Duration::from_millis(5), share.grow(&mut second, size))
+                .await
+                .is_err()
+        );
+    }
+    drop(first);
+    share.grow(&mut second, 90).await.unwrap();
+    assert!(second.excess.is_none());
+    drop(second);
+    assert!(share.is_free());
+    assert_eq!(share.excess.available_permits(), 1);
+}

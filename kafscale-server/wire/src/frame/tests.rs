@@ -145,3 +145,22 @@ async fn a_frame_that_has_begun_is_still_announced() {
     let expected = Announced { size: 30, api_key: 3 };
     assert_eq!(reader.announced().await.unwrap(), Some(expected));
 }
+
+#[tokio::test]
+async fn a_frame_is_read_no_further_than_asked() {
+    let (mut client, mut reader) = pair();
+    let bytes = [frame(0, 50_000), frame(0, 100)].concat();
+    client.write_all(&bytes).await.unwrap();
+    drop(client);
+    for (asked, here) in [
+        (20_000, 20_000),
+        (10_000, 20_000),
+        (30_000, 30_000),
+        (60_000, 50_000),
+    ] {
+        assert_eq!(reader.read_up_to(asked).await.unwrap(), Some(here));
+    }
+    assert_eq!(reader.read().await.unwrap().unwrap(), bytes[4..50_004]);
+    assert_eq!(reader.read().await.unwrap().unwrap().len(), 100);
+    assert_eq!(reader.read_up_to(1).await.unwrap(), None);
+}
