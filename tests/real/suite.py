@@ -55,9 +55,10 @@ def main():
         if left and code == 0:
             code, reason = 1, f"left {left} processes behind"
         outcomes[name] = (code == 0, time.monotonic() - started, reason)
+    widest = max(map(len, outcomes))
     print("--- summary", flush=True)
     for name, (held, took, reason) in outcomes.items():
-        print(f"{name:<12} {'passed' if held else 'FAILED: ' + reason} in {took:.0f} s" + ("" if held else f"; logs in {(LOGS / name).relative_to(HERE.parents[1])}"))
+        print(f"{name:<{widest}} {'passed' if held else 'FAILED: ' + reason} in {took:.0f} s" + ("" if held else f"; logs in {(LOGS / name).relative_to(HERE.parents[1])}"))
     passed = sum(held for held, _, _ in outcomes.values())
     print(f"{passed} passed, {len(outcomes) - passed} failed", flush=True)
     return 0 if passed == len(outcomes) else 1

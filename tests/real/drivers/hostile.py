@@ -194,7 +194,7 @@ def main():
     parser = arguments(__doc__)
     parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--frames", type=int, default=300, help="of each kind (default 300)")
-    parser.add_argument("--memory-mib", type=float, default=192, help="how much the broker's peak memory may grow (default 192; not judged for Apache Kafka)")
+    parser.add_argument("--memory-mib", type=float, default=64, help="how much the broker's peak memory may grow (default 64; not judged for Apache Kafka)")
     options = parser.parse_args()
     note(f"seed {options.seed}")
     chance = random.Random(options.seed)
