@@ -96,9 +96,10 @@ impl<T> Gather<T> {
         if self.bytes >= rules.object_bytes {
             return Due::Now;
         }
-        // On a store without a budget the next flush starts when the last one ends: what comes meanwhile travels together.
+        // On a store without a budget the next flush starts when the last one ends, and what comes meanwhile travels
+        // together; it does not wait once it is worth an object of its own, for writers that wait send no more.
         if pacer.is_unlimited() && in_flight.objects > 0 {
-            return Due::Later;
+            return if self.bytes >= rules.object_bytes / 4 { Due::Now } else { Due::Later };
         }
         let ready = if self.forced {
             now
