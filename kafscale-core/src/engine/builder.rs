@@ -184,7 +184,7 @@ impl EngineBuilder {
             backlog: Arc::clone(&backlog),
             metrics: Arc::clone(&metrics),
         });
-        let engine = Engine(Arc::new(Inner {
+        let engine = Engine::keeping_alive(Inner {
             cache: BlockCache::new(store.clone(), settings.memory.cache_bytes),
             store,
             metadata,
@@ -196,7 +196,7 @@ impl EngineBuilder {
             leader_epoch,
             cluster_id,
             topics: RwLock::new(topics),
-            administration: tokio::sync::Mutex::new(()),
+            administration: tokio::sync::Mutex::default(),
             wal,
             backlog,
             offsets: RwLock::new(offsets),
@@ -207,7 +207,7 @@ impl EngineBuilder {
             fenced: watch::channel(None).0,
             metrics,
             tasks: Mutex::new(Vec::new()),
-        }));
+        });
         tasks::start(&engine, cut_requests);
         engine.finish_deletions().await?;
         Ok(engine)

@@ -138,7 +138,9 @@ impl Engine {
             }
         };
         let value = schema::to_value(&record)?;
+        let topic_key = schema::topic_key(&partition.topic);
         loop {
+            partition.state().check_running()?;
             let version = partition.record_version.load(Ordering::Acquire);
             let expect = if version == 0 {
                 Expect::Absent
@@ -150,6 +152,8 @@ impl Engine {
                 .commit(
                     Txn::new()
                         .expect(key.clone(), expect)
+                        // A topic that was deleted meanwhile took its records with it: none may follow.
+                        .expect(topic_key.clone(), Expect::Present)
                         .put(key.clone(), value.clone()),
                 )
                 .await
@@ -157,6 +161,9 @@ impl Engine {
                 Ok(TxnOutcome::Committed { revision }) => {
                     partition.record_version.store(revision, Ordering::Release);
                     return Ok(());
+                }
+                Ok(TxnOutcome::Conflict { key }) if key == topic_key => {
+                    return Err(Partition::unknown(&partition.topic, partition.id.partition));
                 }
                 // Our own change whose answer came too late, or a change by somebody else.
                 Ok(TxnOutcome::Conflict { .. }) => {

@@ -1,5 +1,8 @@
 //! Topic descriptors: what the bucket itself says of its topics, so that it outlives the metadata.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::recovery::FoundTopic;
@@ -8,11 +11,13 @@ use crate::format::keys::{self, ObjectKey};
 use crate::format::topic_descriptor::TopicDescriptor;
 use crate::ids::TopicId;
 use crate::metadata::schema::{self, TopicRecord};
-use crate::metadata::{Expect, MetadataStore, Txn, TxnOutcome};
+use crate::metadata::{Expect, MetadataStore, Txn, TxnOutcome, delete_topic_offsets};
 use crate::store::{CreateLimit, CreateOutcome, Purpose, Store};
 
 /// Descriptors that are read at the same time.
 const PARALLEL_READS: usize = 32;
+/// How long the descriptor of a new topic may take. One that is created after all is found by the next claim.
+const CREATE_LIMIT: CreateLimit = CreateLimit::Within(Duration::from_secs(10));
 /// Lives of one topic name that are tried before giving up.
 const MAX_LIVES: u32 = 100_000;
 
@@ -58,12 +63,14 @@ fn encode(descriptor: &TopicDescriptor) -> Result<bytes::Bytes> {
 
 /// Claims a directory for a new topic by creating its descriptor, and puts it into `record`. A name that had a life before
 /// gets the next directory, so that the new topic never shows old records. Returns whether objects may be in it already.
+///
+/// To be called when the metadata is known to have no topic of this name, so that descriptors of it belong to topics that
+/// are gone or to creations that ended half-way.
 pub(super) async fn claim_directory(
     store: &Store,
     namespace: &str,
     name: &str,
     record: &mut TopicRecord,
-    is_live: impl Fn(TopicId) -> bool,
 ) -> Result<bool> {
     for life in 1..=MAX_LIVES {
         record.directory = keys::directory(name, life);
@@ -72,13 +79,7 @@ pub(super) async fn claim_directory(
         let key = keys::descriptor_key(namespace, &record.directory);
         // The topic id lies where slot objects have their attempt id: our own lost answer is recognised by it.
         let created = store
-            .create(
-                &key,
-                &[bytes],
-                Some(record.id.0),
-                CreateLimit::UntilKnown,
-                Purpose::Metadata,
-            )
+            .create(&key, &[bytes], Some(record.id.0), CREATE_LIMIT, Purpose::Metadata)
             .await?;
         if matches!(created, CreateOutcome::Created) {
             let dirs = store
@@ -92,7 +93,7 @@ pub(super) async fn claim_directory(
         let Some(found) = read(store, &key).await? else {
             continue;
         };
-        if !found.tombstone && !is_live(found.topic_id) {
+        if !found.tombstone {
             // A creation that ended half-way: nobody was told that this topic exists.
             write(
                 store,
@@ -147,9 +148,11 @@ pub(super) async fn restore_topics(
     let descriptors: Vec<TopicDescriptor> = stream::iter(directories)
         .map(|key| async move { read(store, &key).await })
         .buffered(PARALLEL_READS)
-        .try_filter_map(|found| async move { Ok(found.filter(|descriptor| !descriptor.tombstone)) })
+        .try_filter_map(|found| async move { Ok(found) })
         .try_collect()
         .await?;
+    let (tombstones, descriptors): (Vec<_>, Vec<_>) = descriptors.into_iter().partition(|d| d.tombstone);
+    forget_deleted(metadata, topics, &tombstones, &descriptors).await?;
     for descriptor in descriptors {
         let known = topics.iter_mut().find(|topic| topic.name == descriptor.name);
         if let Some(topic) = known {
@@ -180,6 +183,46 @@ pub(super) async fn restore_topics(
     Ok(())
 }
 
+/// Takes topics out of the metadata that the bucket knows to be deleted and that have a later life there: the metadata is
+/// from before that. Deletions that have only begun are finished elsewhere.
+async fn forget_deleted(
+    metadata: &dyn MetadataStore,
+    topics: &mut Vec<FoundTopic>,
+    tombstones: &[TopicDescriptor],
+    live: &[TopicDescriptor],
+) -> Result<()> {
+    let dead: HashSet<TopicId> = tombstones.iter().map(|d| d.topic_id).collect();
+    let mut kept = Vec::new();
+    for topic in topics.drain(..) {
+        let later_life = live
+            .iter()
+            .any(|d| d.name == topic.name && d.topic_id != topic.record.id);
+        if !dead.contains(&topic.record.id) || (topic.record.deleting && !later_life) {
+            kept.push(topic);
+            continue;
+        }
+        tracing::warn!(topic = %topic.name, id = %topic.record.id, "the metadata has a topic that the bucket knows to be deleted");
+        let key = schema::topic_key(&topic.name);
+        delete_topic_offsets(metadata, topic.record.id).await?;
+        let txn = Txn::new()
+            .expect(key.clone(), Expect::Version(topic.version))
+            .delete(key)
+            .delete_prefix(schema::partitions_of_topic(topic.record.id));
+        if let TxnOutcome::Conflict { key } = metadata.commit(txn).await? {
+            return Err(changed_by_another(&key));
+        }
+    }
+    *topics = kept;
+    Ok(())
+}
+
+fn changed_by_another(key: &str) -> Error {
+    Error::new(
+        ErrorKind::Fenced,
+        format!("another process changes {key} at the same time"),
+    )
+}
+
 async fn put(metadata: &dyn MetadataStore, topic: &FoundTopic, expect: Expect) -> Result<u64> {
     let key = schema::topic_key(&topic.name);
     let txn = Txn::new()
@@ -187,9 +230,6 @@ async fn put(metadata: &dyn MetadataStore, topic: &FoundTopic, expect: Expect) -
         .put(key, schema::to_value(&topic.record)?);
     match metadata.commit(txn).await? {
         TxnOutcome::Committed { revision } => Ok(revision),
-        TxnOutcome::Conflict { key } => Err(Error::new(
-            ErrorKind::Fenced,
-            format!("another process changes {key} at the same time"),
-        )),
+        TxnOutcome::Conflict { key } => Err(changed_by_another(&key)),
     }
 }

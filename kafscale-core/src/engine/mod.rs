@@ -16,8 +16,10 @@ mod topic_table;
 mod topics;
 mod trimmer;
 mod types;
+mod unsettled;
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -49,7 +51,32 @@ pub use types::{
 /// A handle to an engine. Cheap to clone; when the last one is dropped without [`Engine::close`], the engine ends as in a
 /// crash: what was acknowledged is in the bucket, and the next engine finds it there.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine(Arc<Handle>);
+
+/// What the clones of a handle share. Background work has handles of its own, which do not keep the engine alive.
+pub(crate) struct Handle {
+    inner: Arc<Inner>,
+    /// The engine ends with this one.
+    keeps_alive: bool,
+}
+
+impl Deref for Handle {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.keeps_alive {
+            // Whatever it waits for: it must not go on writing when nobody has the engine any more.
+            let tasks = std::mem::take(&mut *self.inner.tasks.lock());
+            drop(tasks);
+        }
+    }
+}
 
 pub(crate) struct Inner {
     store: Store,
@@ -63,7 +90,7 @@ pub(crate) struct Inner {
     cluster_id: String,
     topics: RwLock<topic_table::TopicTable>,
     /// Topics change one at a time.
-    administration: tokio::sync::Mutex<()>,
+    administration: tokio::sync::Mutex<unsettled::Unsettled>,
     wal: Wal,
     backlog: Arc<Backlog>,
     cache: BlockCache,
@@ -79,6 +106,20 @@ pub(crate) struct Inner {
 }
 
 impl Engine {
+    fn keeping_alive(inner: Inner) -> Engine {
+        Engine(Arc::new(Handle {
+            inner: Arc::new(inner),
+            keeps_alive: true,
+        }))
+    }
+
+    fn of_background_work(inner: Arc<Inner>) -> Engine {
+        Engine(Arc::new(Handle {
+            inner,
+            keeps_alive: false,
+        }))
+    }
+
     /// An engine over `store`, to be configured and opened.
     pub fn builder(store: Store) -> EngineBuilder {
         EngineBuilder::new(store)

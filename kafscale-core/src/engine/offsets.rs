@@ -125,21 +125,21 @@ impl Engine {
     pub async fn delete_offsets(&self, group: &str, partitions: Option<Vec<(TopicId, i32)>>) -> Result<()> {
         let inner = &self.0;
         let Some(partitions) = partitions else {
-            let _ = inner
-                .metadata
-                .commit(Txn::new().delete_prefix(schema::offsets_of_group(group)))
-                .await?;
-            inner.offsets.write().remove_group(group);
+            let txn = Txn::new().delete_prefix(schema::offsets_of_group(group));
+            if let TxnOutcome::Committed { revision } = inner.metadata.commit(txn).await? {
+                inner.offsets.write().remove_group(group, revision);
+            }
             return Ok(());
         };
         for chunk in partitions.chunks(MAX_TXN_OPS) {
             let txn = chunk.iter().fold(Txn::new(), |txn, &(topic, partition)| {
                 txn.delete(schema::offset_key(group, topic, partition))
             });
-            let _ = inner.metadata.commit(txn).await?;
-            let mut table = inner.offsets.write();
-            for &(topic, partition) in chunk {
-                table.remove(group, PartitionId { topic, partition });
+            if let TxnOutcome::Committed { revision } = inner.metadata.commit(txn).await? {
+                let mut table = inner.offsets.write();
+                for &(topic, partition) in chunk {
+                    table.remove(group, PartitionId { topic, partition }, revision);
+                }
             }
         }
         Ok(())

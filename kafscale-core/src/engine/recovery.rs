@@ -62,6 +62,15 @@ impl Recovery<'_> {
         let known = self.known_sessions().await?;
         self.register().await?;
         let in_bucket = replay::sessions(self.store, self.namespace).await?;
+        if in_bucket.contains(&self.sealer.session) {
+            return Err(crate::Error::new(
+                crate::ErrorKind::Fenced,
+                format!(
+                    "the bucket has a log of session {} already: the metadata has handed it out twice",
+                    self.sealer.session
+                ),
+            ));
+        }
         let metadata_is_old = in_bucket.iter().any(|session| !known.contains_key(session));
         // A session that is registered may be about to write its first slot: its log is sealed even if there is nothing.
         let mut to_seal: HashSet<SessionId> = known
@@ -75,6 +84,9 @@ impl Recovery<'_> {
                 .filter(|session| !known.contains_key(session)),
         );
         to_seal.remove(&self.sealer.session);
+        // In an order of its own, so that the same bucket gives the same calls.
+        let mut to_seal: Vec<SessionId> = to_seal.into_iter().collect();
+        to_seal.sort_unstable_by_key(|session| (session.epoch, *session));
 
         let topics = self.topics(metadata_is_old || known.is_empty()).await?;
         let mut recovered = Recovered {
@@ -83,14 +95,9 @@ impl Recovery<'_> {
             ..Recovered::default()
         };
         self.partition_records(&mut recovered).await?;
-        let logs = replay::seal_and_replay(
-            self.store,
-            self.namespace,
-            to_seal.into_iter().collect(),
-            &self.sealer,
-            self.elapsed_ms,
-        )
-        .await?;
+        let logs =
+            replay::seal_and_replay(self.store, self.namespace, to_seal, &self.sealer, self.elapsed_ms)
+                .await?;
         let live: HashSet<TopicId> = recovered.topics.iter().map(|topic| topic.record.id).collect();
         for log in logs {
             self.take_log(&mut recovered, &live, log);

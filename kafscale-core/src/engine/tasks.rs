@@ -27,12 +27,12 @@ const RELIEVED: f64 = 0.5;
 /// Starts all background work. It ends with the engine.
 pub(super) fn start(engine: &Engine, cut_requests: UnboundedReceiver<Arc<Partition>>) {
     engine.spawn(cutting(
-        Arc::downgrade(&engine.0),
+        Arc::downgrade(&engine.0.inner),
         Arc::clone(&engine.0.clock),
         cut_requests,
     ));
     engine.spawn(watching(
-        Arc::downgrade(&engine.0),
+        Arc::downgrade(&engine.0.inner),
         engine.0.wal.stopped(),
         engine.0.metadata.fenced(),
     ));
@@ -71,7 +71,7 @@ async fn cutting(
             () = clock.sleep(tick) => None,
         };
         let Some(inner) = engine.upgrade() else { return };
-        let engine = Engine(inner);
+        let engine = Engine::of_background_work(inner);
         if engine.0.wal.check_running().is_err() {
             return;
         }
@@ -223,6 +223,6 @@ async fn watching(
         },
     };
     if let Some(inner) = engine.upgrade() {
-        Engine(inner).stop_serving(kind, &reason);
+        Engine::of_background_work(inner).stop_serving(kind, &reason);
     }
 }

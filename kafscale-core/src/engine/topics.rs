@@ -13,7 +13,7 @@ use crate::metadata::schema::{self, TopicRecord};
 use crate::metadata::{Expect, Txn, TxnOutcome, delete_topic_offsets};
 use crate::partition::Partition;
 use crate::store::Purpose;
-use crate::topic_config::{self, PartitionConfig};
+use crate::topic_config;
 
 /// Partitions of one topic at the most.
 const MAX_PARTITIONS: i32 = 100_000;
@@ -153,34 +153,41 @@ impl Engine {
     /// # Errors
     /// Those of [`Engine::check_topic`]; `Timeout` when the metadata did not answer in time: then look whether it exists.
     pub async fn create_topic(&self, new: NewTopic) -> Result<Arc<TopicInfo>> {
+        let administration = self.administer(&new.name).await?;
+        let outcome = self.create_topic_alone(new).await;
+        administration.ended(outcome)
+    }
+
+    async fn create_topic_alone(&self, new: NewTopic) -> Result<Arc<TopicInfo>> {
         let inner = &self.0;
-        let _one_at_a_time = inner.administration.lock().await;
-        inner.wal.check_running()?;
         self.check_topic(&new)?;
+        let key = schema::topic_key(&new.name);
+        let exists = || {
+            Error::new(
+                ErrorKind::AlreadyExists,
+                format!("Topic '{}' already exists.", new.name),
+            )
+        };
+        // Before anything in the bucket is touched that may belong to it.
+        if inner.metadata.get(&key).await?.is_some() {
+            return Err(exists());
+        }
         let mut record = TopicRecord {
             id: TopicId::from_random(inner.random.bytes16()),
             directory: String::new(),
             partitions: new.partitions,
-            configs: new.configs,
+            configs: new.configs.clone(),
             created_ms: inner.clock.unix_ms(),
             deleting: false,
         };
-        let is_live = |id| inner.topics.read().by_id(id).is_some();
         let used =
-            descriptors::claim_directory(&inner.store, &inner.namespace, &new.name, &mut record, is_live)
-                .await?;
-        let key = schema::topic_key(&new.name);
+            descriptors::claim_directory(&inner.store, &inner.namespace, &new.name, &mut record).await?;
         let txn = Txn::new()
             .expect(key.clone(), Expect::Absent)
             .put(key, schema::to_value(&record)?);
         let version = match inner.metadata.commit(txn).await? {
             TxnOutcome::Committed { revision } => revision,
-            TxnOutcome::Conflict { .. } => {
-                return Err(Error::new(
-                    ErrorKind::AlreadyExists,
-                    format!("Topic '{}' already exists.", new.name),
-                ));
-            }
+            TxnOutcome::Conflict { .. } => return Err(exists()),
         };
         let name: Arc<str> = new.name.into();
         let context = self.partition_context();
@@ -202,7 +209,7 @@ impl Engine {
         Ok(Arc::clone(&topic.info))
     }
 
-    fn partition_context(&self) -> PartitionContext {
+    pub(super) fn partition_context(&self) -> PartitionContext {
         PartitionContext {
             namespace: Arc::clone(&self.0.namespace),
             defaults: self.0.settings.topic.clone(),
@@ -223,10 +230,15 @@ impl Engine {
     /// Deletes a topic with its records and with the positions that groups have committed for it.
     ///
     /// # Errors
-    /// `NotFound`; `Timeout` when the metadata did not answer in time: the deletion may go on.
+    /// `NotFound`; `Timeout` when the metadata did not answer in time: the deletion may go on, and until that is known
+    /// nothing is appended to the topic.
     pub async fn delete_topic(&self, name: &str) -> Result<()> {
-        let inner = &self.0;
-        let _one_at_a_time = inner.administration.lock().await;
+        let administration = self.administer(name).await?;
+        let outcome = self.delete_topic_alone(name).await;
+        administration.ended(outcome)
+    }
+
+    async fn delete_topic_alone(&self, name: &str) -> Result<()> {
         let topic = self.topic_named(name)?;
         let record = TopicRecord {
             deleting: true,
@@ -236,20 +248,25 @@ impl Engine {
         let txn = Txn::new()
             .expect(key.clone(), Expect::Version(topic.version))
             .put(key, schema::to_value(&record)?);
-        let version = self.committed(txn).await?;
-        inner.topics.write().remove(name);
-        let reason: Arc<str> = format!("topic '{name}' was deleted").into();
-        for partition in &topic.partitions {
-            partition.stop(ErrorKind::NotFound, &reason);
-            for run in partition.state().segmented(i64::MAX) {
-                run.object.release_run();
+        let version = match self.committed(txn).await {
+            Ok(version) => version,
+            Err(error) => {
+                if error.kind() == ErrorKind::Timeout {
+                    let reason: Arc<str> =
+                        format!("it is not known yet whether topic '{name}' was deleted").into();
+                    for partition in &topic.partitions {
+                        partition.state().suspend(Arc::clone(&reason));
+                    }
+                }
+                return Err(error);
             }
-        }
+        };
+        self.retire_topic(&topic);
         self.finish_deletion(name, &record, version).await
     }
 
     /// The second half of a deletion: the bucket learns it first, then the metadata forgets the topic, then objects go.
-    async fn finish_deletion(&self, name: &str, record: &TopicRecord, version: u64) -> Result<()> {
+    pub(super) async fn finish_deletion(&self, name: &str, record: &TopicRecord, version: u64) -> Result<()> {
         let inner = &self.0;
         descriptors::write(
             &inner.store,
@@ -257,6 +274,9 @@ impl Engine {
             &descriptors::describe(name, record, version, true),
         )
         .await?;
+        // Once before the topic is forgotten, so that an end in between leaves none; once after it, for those that were
+        // committed meanwhile: none can follow.
+        delete_topic_offsets(&*inner.metadata, record.id).await?;
         let key = schema::topic_key(name);
         let txn = Txn::new()
             .expect(key.clone(), Expect::Version(version))
@@ -280,10 +300,7 @@ impl Engine {
             .cloned()
             .collect();
         for topic in half_deleted {
-            self.0.topics.write().remove(&topic.info.name);
-            for partition in &topic.partitions {
-                partition.release_found();
-            }
+            self.retire_topic(&topic);
             self.finish_deletion(&topic.info.name, &topic.record, topic.version)
                 .await?;
         }
@@ -317,9 +334,15 @@ impl Engine {
     /// Adds partitions to a topic.
     ///
     /// # Errors
-    /// `NotFound`; `InvalidPartitions` unless `count` is more than there are; `Timeout`.
+    /// `NotFound`; `InvalidPartitions` unless `count` is more than there are; `Timeout`; `Unavailable`, and nothing was
+    /// changed, when the bucket cannot be written.
     pub async fn create_partitions(&self, name: &str, count: i32) -> Result<()> {
-        let _one_at_a_time = self.0.administration.lock().await;
+        let administration = self.administer(name).await?;
+        let outcome = self.create_partitions_alone(name, count).await;
+        administration.ended(outcome)
+    }
+
+    async fn create_partitions_alone(&self, name: &str, count: i32) -> Result<()> {
         let topic = self.topic_named(name)?;
         check_partitions(count)?;
         if count <= topic.record.partitions {
@@ -335,13 +358,11 @@ impl Engine {
             partitions: count,
             ..topic.record.clone()
         };
-        let mut partitions = topic.partitions.clone();
-        let context = self.partition_context();
-        partitions.extend(
-            (topic.record.partitions..count)
-                .map(|n| Partition::create(context.parts(&topic.info.name, &record, n))),
-        );
-        self.replace_topic(&topic, record, partitions).await
+        // The bucket first: with a count that is too small it would not know, without the metadata, what to do with the
+        // records of the others. One that is too large only shows empty partitions.
+        let descriptor = descriptors::describe(name, &record, topic.version + 1, false);
+        descriptors::write(&self.0.store, &self.0.namespace, &descriptor).await?;
+        self.replace_topic(&topic, record).await
     }
 
     /// Changes topic configs, all or none.
@@ -349,7 +370,12 @@ impl Engine {
     /// # Errors
     /// `NotFound`; `InvalidConfig`, naming key and value; `Timeout`.
     pub async fn alter_topic_configs(&self, name: &str, changes: Vec<ConfigChange>) -> Result<()> {
-        let _one_at_a_time = self.0.administration.lock().await;
+        let administration = self.administer(name).await?;
+        let outcome = self.alter_topic_configs_alone(name, changes).await;
+        administration.ended(outcome)
+    }
+
+    async fn alter_topic_configs_alone(&self, name: &str, changes: Vec<ConfigChange>) -> Result<()> {
         let topic = self.topic_named(name)?;
         let mut configs: BTreeMap<String, String> = topic.record.configs.clone();
         for change in changes {
@@ -367,15 +393,10 @@ impl Engine {
             configs,
             ..topic.record.clone()
         };
-        self.replace_topic(&topic, record, topic.partitions.clone()).await
+        self.replace_topic(&topic, record).await
     }
 
-    async fn replace_topic(
-        &self,
-        old: &Topic,
-        record: TopicRecord,
-        partitions: Vec<Arc<Partition>>,
-    ) -> Result<()> {
+    async fn replace_topic(&self, old: &Topic, record: TopicRecord) -> Result<()> {
         let inner = &self.0;
         let name = &old.info.name;
         let key = schema::topic_key(name);
@@ -383,15 +404,8 @@ impl Engine {
             .expect(key.clone(), Expect::Version(old.version))
             .put(key, schema::to_value(&record)?);
         let version = self.committed(txn).await?;
-        let config = PartitionConfig::resolve(&record.configs, &inner.settings.topic);
-        for partition in &partitions {
-            partition.set_config(config);
-        }
         let descriptor = descriptors::describe(name, &record, version, false);
-        inner
-            .topics
-            .write()
-            .insert(Topic::new(Arc::clone(name), record, version, partitions));
+        self.show_change(old, record, version);
         // The change is made; that the bucket's own copy is behind is mended at the next change.
         if let Err(error) = descriptors::write(&inner.store, &inner.namespace, &descriptor).await {
             tracing::warn!(topic = %name, %error, "the topic's descriptor in the bucket is behind");

@@ -26,7 +26,8 @@ impl Engine {
     pub(super) async fn trim(&self, progress: &mut TrimProgress) -> Result<usize> {
         let inner = &self.0;
         let found = inner.backlog.trimmable(inner.session);
-        if found.objects.is_empty() {
+        // The slot that carries a trim point is itself trimmable: alone it is not worth the next one.
+        if found.objects.iter().all(|object| object.is_empty()) {
             return Ok(0);
         }
         let below = found
@@ -105,6 +106,14 @@ impl Engine {
     /// stay for ever.
     async fn forget_drained_logs(&self) -> Result<()> {
         let inner = &self.0;
+        // Of a damaged partition only the earlier logs know what it should have: they are kept until it is mended.
+        if self
+            .partitions()
+            .iter()
+            .any(|partition| partition.state().is_damaged())
+        {
+            return Ok(());
+        }
         let drained: Vec<_> = {
             let mut logs = inner.earlier_logs.lock();
             let (held, drained) = logs.drain(..).partition(|log| inner.backlog.holds(log.session));

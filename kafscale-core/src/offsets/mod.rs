@@ -57,17 +57,25 @@ impl OffsetTable {
         groups
     }
 
-    pub(crate) fn remove(&mut self, group: &str, partition: PartitionId) {
+    /// Takes out a position, unless it was committed after `revision`.
+    pub(crate) fn remove(&mut self, group: &str, partition: PartitionId, revision: u64) {
+        self.keep(group, |id, position| {
+            *id != partition || position.revision > revision
+        });
+    }
+
+    /// Takes out the positions of a group, but for those that were committed after `revision`.
+    pub(crate) fn remove_group(&mut self, group: &str, revision: u64) {
+        self.keep(group, |_, position| position.revision > revision);
+    }
+
+    fn keep(&mut self, group: &str, keep: impl Fn(&PartitionId, &Position) -> bool) {
         if let Some(positions) = self.groups.get_mut(group) {
-            positions.remove(&partition);
+            positions.retain(|id, position| keep(id, position));
             if positions.is_empty() {
                 self.groups.remove(group);
             }
         }
-    }
-
-    pub(crate) fn remove_group(&mut self, group: &str) {
-        self.groups.remove(group);
     }
 
     pub(crate) fn remove_topic(&mut self, topic: crate::TopicId) {

@@ -34,6 +34,6 @@ fn a_topic_takes_its_positions_with_it_and_a_group_without_any_is_gone() {
     table.remove_topic(TopicId([1; 16]));
     assert_eq!(table.groups(), ["a"]);
     assert_eq!(table.of_group("a"), [(partition(2, 0), at(2))]);
-    table.remove("a", partition(2, 0));
+    table.remove("a", partition(2, 0), 100);
     assert!(table.groups().is_empty());
 }

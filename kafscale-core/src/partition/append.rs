@@ -45,7 +45,7 @@ impl Partition {
             .collect();
         let waits = options.wait && wal.sync_flush();
         if !entries.is_empty() {
-            wal.push(entries, waits);
+            wal.push(entries, waits)?;
         }
         let outcome = match waits.then(|| state.await_durable(taken.last_offset)).flatten() {
             Some(receiver) => Outcome::Waiting(receiver),

@@ -130,12 +130,14 @@ impl Partition {
         let leader_epoch = self.state.lock().leader_epoch;
         match found.assemble(listed, leader_epoch) {
             Ok((mut state, unneeded)) => {
-                for run in unneeded {
-                    run.object.release_run();
-                }
-                let mut current = self.state.lock();
-                state.keep_readers_of(&mut current);
-                *current = state;
+                let late = {
+                    let mut current = self.state.lock();
+                    let late = state.take_place_of(&mut current);
+                    *current = state;
+                    late
+                };
+                release(unneeded);
+                release(late);
             }
             Err(damage) => {
                 let reason: Arc<str> = format!("partition {self}: {damage}").into();
@@ -145,11 +147,19 @@ impl Partition {
         }
     }
 
-    /// The partition is of no use any more: what recovery found for it is not needed.
-    pub(crate) fn release_found(&self) {
-        for found in self.found.lock().take().into_iter().flat_map(|found| found.runs) {
-            found.run.object.release_run();
-        }
+    /// The partition is gone, for `reason`: it takes nothing more, everybody who waits learns it, and nothing that the log
+    /// holds of it is needed.
+    pub(crate) fn retire(&self, reason: &Arc<str>) {
+        self.stop(ErrorKind::NotFound, reason);
+        let found = self.found.lock().take();
+        release(
+            found
+                .into_iter()
+                .flat_map(|found| found.runs)
+                .map(|found| found.run),
+        );
+        let held = self.state.lock().retire();
+        release(held);
     }
 
     /// Whether there is anything that a state object must say, although the partition has not been used yet.
@@ -197,6 +207,12 @@ impl Partition {
             ErrorKind::NotFound,
             format!("there is no partition {partition} of topic {topic}"),
         )
+    }
+}
+
+fn release(runs: impl IntoIterator<Item = LogRun>) {
+    for run in runs {
+        run.object.release_run();
     }
 }
 

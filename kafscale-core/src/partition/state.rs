@@ -35,11 +35,16 @@ struct Ack {
 pub(crate) struct Released {
     acks: Vec<oneshot::Sender<Result<()>>>,
     readers: Vec<Arc<Notify>>,
+    /// A run that nobody will read, because its partition is gone.
+    unneeded: Option<LogRun>,
 }
 
 impl Released {
     /// Tells producers that their records are durable, and readers that there is something new.
     pub(crate) fn wake(self) {
+        if let Some(run) = self.unneeded {
+            run.object.release_run();
+        }
         for ack in self.acks {
             // A producer that no longer waits needs no answer.
             let _ = ack.send(Ok(()));
@@ -76,6 +81,8 @@ pub(crate) struct PartitionState {
     readers: Vec<(u64, Arc<Notify>)>,
     /// Why nothing more is taken, if so.
     stopped: Option<(ErrorKind, Arc<str>)>,
+    /// Why nothing is taken until it is known whether the partition still exists, if so.
+    suspended: Option<Arc<str>>,
 }
 
 impl PartitionState {
@@ -93,12 +100,16 @@ impl PartitionState {
             acks: VecDeque::new(),
             readers: Vec::new(),
             stopped: None,
+            suspended: None,
         }
     }
 
     /// Gives offsets to the batches of one append, all or none.
     pub(crate) fn take(&mut self, batches: &[BatchHeader], now_ms: i64) -> Result<Taken> {
         self.check_running()?;
+        if let Some(reason) = &self.suspended {
+            return Err(Error::new(ErrorKind::Timeout, &**reason));
+        }
         let mut offset = self.next_offset;
         let mut new = Vec::with_capacity(batches.len());
         let (mut first, mut last) = (None, -1);
@@ -167,8 +178,12 @@ impl PartitionState {
             "runs are committed without a hole"
         );
         self.high_watermark = run.last_offset + 1;
-        self.tail.push(run);
         let mut released = Released::default();
+        if run.last_offset < self.segmented_end {
+            released.unneeded = Some(run);
+        } else {
+            self.tail.push(run);
+        }
         while self
             .acks
             .front()
@@ -210,9 +225,13 @@ impl PartitionState {
         self.readers.push((id, reader));
     }
 
-    /// Readers that wait at `before`, which this state replaces, wait here from now on.
-    pub(crate) fn keep_readers_of(&mut self, before: &mut PartitionState) {
+    /// This state replaces `before`: readers that wait there wait here from now on, and what happened there meanwhile
+    /// holds here. Gives back the runs that are not needed because of that.
+    pub(crate) fn take_place_of(&mut self, before: &mut PartitionState) -> Vec<LogRun> {
         self.readers.append(&mut before.readers);
+        self.stopped = before.stopped.take();
+        self.suspended = before.suspended.take();
+        self.segmented(before.segmented_end)
     }
 
     /// Takes a reader out again.
@@ -234,6 +253,26 @@ impl PartitionState {
         }
         self.stopped = Some((kind, reason));
         self.readers.drain(..).map(|(_, reader)| reader).collect()
+    }
+
+    /// The partition is gone: nothing of it is needed, now or later. Gives back the runs that it held.
+    pub(crate) fn retire(&mut self) -> Vec<LogRun> {
+        self.segmented(i64::MAX)
+    }
+
+    /// Takes nothing, for `reason`, until it is resumed. What was taken before goes on.
+    pub(crate) fn suspend(&mut self, reason: Arc<str>) {
+        self.suspended = Some(reason);
+    }
+
+    /// Takes appends again.
+    pub(crate) fn resume(&mut self) {
+        self.suspended = None;
+    }
+
+    /// Whether it has stopped because of damage in the bucket.
+    pub(crate) fn is_damaged(&self) -> bool {
+        matches!(self.stopped, Some((ErrorKind::Corrupt, _)))
     }
 
     /// The error of a partition that takes nothing more.

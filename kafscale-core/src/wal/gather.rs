@@ -43,6 +43,8 @@ pub(crate) struct Gather<T> {
     waited_for: Option<Duration>,
     /// An object must be written even if there is nothing to put in.
     forced: bool,
+    /// Nothing more comes in: nobody would write it.
+    closed: bool,
 }
 
 impl<T> Gather<T> {
@@ -53,10 +55,16 @@ impl<T> Gather<T> {
             oldest: Duration::ZERO,
             waited_for: None,
             forced: false,
+            closed: false,
         }
     }
 
-    pub(crate) fn push(&mut self, entry: T, bytes: usize, waited_for: bool, now: Duration) {
+    /// Takes an entry. False, and the entry is dropped, once it is closed.
+    #[must_use]
+    pub(crate) fn push(&mut self, entry: T, bytes: usize, waited_for: bool, now: Duration) -> bool {
+        if self.closed {
+            return false;
+        }
         if self.entries.is_empty() {
             self.oldest = now;
         }
@@ -65,6 +73,12 @@ impl<T> Gather<T> {
         }
         self.bytes += bytes;
         self.entries.push((entry, bytes));
+        true
+    }
+
+    /// Nothing more comes in from now on.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
     }
 
     /// The next object is due now, even an empty one.
@@ -133,8 +147,9 @@ impl<T> Gather<T> {
         taken.into_iter().map(|(entry, _)| entry).collect()
     }
 
-    /// Takes everything, for when nothing more is to be written.
+    /// Takes everything and closes, for when nothing more is to be written.
     pub(crate) fn drain(&mut self) -> Vec<T> {
+        self.closed = true;
         self.bytes = 0;
         self.forced = false;
         self.waited_for = None;

@@ -18,6 +18,8 @@ pub(crate) struct LogObject {
     /// When it was committed, on the injected monotonic clock, in milliseconds.
     pub(crate) committed_at_ms: u64,
     bytes: RwLock<Option<Bytes>>,
+    /// It holds no records: it was written for its header.
+    empty: bool,
     runs_left: AtomicUsize,
 }
 
@@ -38,6 +40,7 @@ impl LogObject {
             size,
             committed_at_ms,
             bytes: RwLock::new(bytes),
+            empty: runs == 0,
             runs_left: AtomicUsize::new(runs),
         }
     }
@@ -60,6 +63,11 @@ impl LogObject {
     /// One run less of this object is needed. True when that was the last.
     pub(crate) fn release_run(&self) -> bool {
         self.runs_left.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Whether it never held records.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.empty
     }
 
     /// Whether no partition needs this object any more.

@@ -49,17 +49,22 @@ pub(super) async fn run(shared: Arc<Shared>) {
             return;
         }
         let closing = shared.closing.load(Ordering::Acquire);
-        let (due, idle) = {
+        let (due, done) = {
             let mut gather = shared.gather.lock();
             if closing && !gather.is_empty() {
                 gather.force();
             }
+            let done = closing && gather.is_empty() && started.is_empty();
+            if done {
+                // Under the same lock: what comes now is refused, not dropped.
+                gather.close();
+            }
             (
                 gather.due(&shared.rules, &mut shared.pacer.lock(), in_flight, now),
-                gather.is_empty(),
+                done,
             )
         };
-        if closing && idle && started.is_empty() {
+        if done {
             shared.stop(ErrorKind::Closed, "the engine is closed");
             return;
         }
@@ -97,7 +102,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
                     return;
                 }
                 Err(failed) => {
-                    shared.stop(ErrorKind::Closed, format!("an upload of the log ended early: {failed}"));
+                    // Not `Closed`: a seal behind a slot that may still land would count what comes after a hole.
+                    shared.stop(ErrorKind::Fenced, format!("an upload of the log ended early: {failed}"));
                     return;
                 }
             },

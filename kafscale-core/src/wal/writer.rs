@@ -149,18 +149,22 @@ impl Wal {
     }
 
     /// Takes the batches of one append. To be called under the partition's lock, so that batches are gathered in offset
-    /// order.
-    pub(crate) fn push(&self, entries: impl IntoIterator<Item = Entry>, waited_for: bool) {
+    /// order. Fails when nobody would write them any more.
+    pub(crate) fn push(&self, entries: impl IntoIterator<Item = Entry>, waited_for: bool) -> Result<()> {
         let now = self.0.clock.elapsed();
         let waited_for = waited_for && self.0.sync_flush;
         {
             let mut gather = self.0.gather.lock();
             for entry in entries {
                 let bytes = entry.bytes.len();
-                gather.push(entry, bytes, waited_for, now);
+                if !gather.push(entry, bytes, waited_for, now) {
+                    drop(gather);
+                    return Err(self.stopped_error());
+                }
             }
         }
         self.0.wake.notify_one();
+        Ok(())
     }
 
     /// Whether answers wait for durability at all.

@@ -32,7 +32,7 @@ fn paced() -> Pacer {
 #[test]
 fn a_waiting_producer_is_flushed_after_the_gather_time() {
     let mut gather = Gather::new();
-    gather.push('a', 10, true, ms(5));
+    assert!(gather.push('a', 10, true, ms(5)));
     assert_eq!(gather.due(&rules(), &mut paced(), idle(), ms(5)), Due::In(ms(2)));
     assert_eq!(gather.due(&rules(), &mut paced(), idle(), ms(7)), Due::Now);
 }
@@ -40,7 +40,7 @@ fn a_waiting_producer_is_flushed_after_the_gather_time() {
 #[test]
 fn what_nobody_waits_for_is_flushed_after_the_flush_interval() {
     let mut gather = Gather::new();
-    gather.push('a', 10, false, ms(5));
+    assert!(gather.push('a', 10, false, ms(5)));
     assert_eq!(
         gather.due(&rules(), &mut paced(), idle(), ms(5)),
         Due::In(ms(500))
@@ -51,7 +51,7 @@ fn what_nobody_waits_for_is_flushed_after_the_flush_interval() {
 #[test]
 fn a_full_object_goes_at_once_while_there_is_a_place_for_it() {
     let mut gather = Gather::new();
-    gather.push('a', 100, false, ms(0));
+    assert!(gather.push('a', 100, false, ms(0)));
     let mut spent = Pacer::new(Some(1.0));
     spent.spend(ms(0));
     assert_eq!(gather.due(&rules(), &mut spent, busy(1, 0), ms(0)), Due::Now);
@@ -61,7 +61,7 @@ fn a_full_object_goes_at_once_while_there_is_a_place_for_it() {
 #[test]
 fn without_a_budget_the_next_flush_starts_when_the_last_one_ends() {
     let mut gather = Gather::new();
-    gather.push('a', 10, true, ms(0));
+    assert!(gather.push('a', 10, true, ms(0)));
     let mut free = Pacer::new(None);
     assert_eq!(gather.due(&rules(), &mut free, busy(1, 0), ms(9)), Due::Later);
     assert_eq!(gather.due(&rules(), &mut free, idle(), ms(9)), Due::Now);
@@ -72,7 +72,7 @@ fn without_a_budget_the_next_flush_starts_when_the_last_one_ends() {
 #[test]
 fn nothing_starts_while_the_oldest_object_is_stuck() {
     let mut gather = Gather::new();
-    gather.push('a', 100, true, ms(0));
+    assert!(gather.push('a', 100, true, ms(0)));
     assert_eq!(
         gather.due(&rules(), &mut paced(), busy(1, 0), ms(1_001)),
         Due::Later
@@ -93,7 +93,7 @@ fn an_empty_gather_is_due_only_when_forced() {
 fn an_object_takes_what_fits_in_order_and_at_least_one() {
     let mut gather = Gather::new();
     for (entry, len) in [('a', 60), ('b', 60), ('c', 200), ('d', 1)] {
-        gather.push(entry, len, true, ms(0));
+        assert!(gather.push(entry, len, true, ms(0)));
     }
     assert_eq!(gather.take(130, ms(0)), ['a', 'b']);
     assert_eq!(gather.take(130, ms(0)), ['c']);
