@@ -113,7 +113,11 @@ impl<T> Gather<T> {
         // On a store without a budget the next flush starts when the last one ends, and what comes meanwhile travels
         // together; it does not wait once it is worth an object of its own, for writers that wait send no more.
         if pacer.is_unlimited() && in_flight.objects > 0 {
-            return if self.bytes >= rules.object_bytes / 4 { Due::Now } else { Due::Later };
+            return if self.bytes >= rules.object_bytes / 4 {
+                Due::Now
+            } else {
+                Due::Later
+            };
         }
         let ready = if self.forced {
             now

@@ -49,10 +49,10 @@ pub(crate) struct WalParts {
 
 /// The writing end of one session's log. Cheap to clone; when the last one is dropped, writing ends as in a crash.
 #[derive(Clone, Debug)]
-pub(crate) struct Wal(
-    Arc<Shared>,
-    #[allow(dead_code, reason = "held for its drop")] Arc<AbortOnDropHandle<()>>,
-);
+pub(crate) struct Wal {
+    shared: Arc<Shared>,
+    _task: Arc<AbortOnDropHandle<()>>,
+}
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -130,19 +130,22 @@ impl Wal {
             budget_bytes: in_flight_bytes,
         });
         let task = AbortOnDropHandle::new(tokio::spawn(upload::run(Arc::clone(&shared))));
-        Wal(shared, Arc::new(task))
+        Wal {
+            shared,
+            _task: Arc::new(task),
+        }
     }
 
     /// Stops the log: nothing more is acknowledged.
     pub(crate) fn stop(&self, kind: ErrorKind, reason: Arc<str>) {
-        self.0.stop(kind, reason);
-        self.0.wake.notify_one();
+        self.shared.stop(kind, reason);
+        self.shared.wake.notify_one();
     }
 
     /// Waits until there is memory for `bytes` more that are not durable.
     pub(crate) async fn reserve(&self, bytes: usize) -> Result<Arc<OwnedSemaphorePermit>> {
-        let bytes = u32::try_from(bytes.min(self.0.budget_bytes)).unwrap_or(u32::MAX);
-        match Arc::clone(&self.0.budget).acquire_many_owned(bytes).await {
+        let bytes = u32::try_from(bytes.min(self.shared.budget_bytes)).unwrap_or(u32::MAX);
+        match Arc::clone(&self.shared.budget).acquire_many_owned(bytes).await {
             Ok(permit) => Ok(Arc::new(permit)),
             Err(_) => Err(self.stopped_error()),
         }
@@ -151,10 +154,10 @@ impl Wal {
     /// Takes the batches of one append. To be called under the partition's lock, so that batches are gathered in offset
     /// order. Fails when nobody would write them any more.
     pub(crate) fn push(&self, entries: impl IntoIterator<Item = Entry>, waited_for: bool) -> Result<()> {
-        let now = self.0.clock.elapsed();
-        let waited_for = waited_for && self.0.sync_flush;
+        let now = self.shared.clock.elapsed();
+        let waited_for = waited_for && self.shared.sync_flush;
         {
-            let mut gather = self.0.gather.lock();
+            let mut gather = self.shared.gather.lock();
             for entry in entries {
                 let bytes = entry.bytes.len();
                 if !gather.push(entry, bytes, waited_for, now) {
@@ -163,31 +166,31 @@ impl Wal {
                 }
             }
         }
-        self.0.wake.notify_one();
+        self.shared.wake.notify_one();
         Ok(())
     }
 
     /// Whether answers wait for durability at all.
     pub(crate) fn sync_flush(&self) -> bool {
-        self.0.sync_flush
+        self.shared.sync_flush
     }
 
     /// Announces a higher trim point and waits until a committed slot carries it.
     pub(crate) async fn announce_trim(&self, below: u64) -> Result<()> {
-        self.0.trim.fetch_max(below, Ordering::AcqRel);
+        self.shared.trim.fetch_max(below, Ordering::AcqRel);
         // The next slot that is numbered carries it; those that have their number do not.
         let carrier = {
-            let mut gather = self.0.gather.lock();
+            let mut gather = self.shared.gather.lock();
             gather.force();
-            self.0.writer.next_slot()
+            self.shared.writer.next_slot()
         };
-        self.0.wake.notify_one();
+        self.shared.wake.notify_one();
         self.wait_committed(carrier).await
     }
 
     async fn wait_committed(&self, slot: u64) -> Result<()> {
-        let mut committed = self.0.committed.subscribe();
-        let mut stopped = self.0.stopped.subscribe();
+        let mut committed = self.shared.committed.subscribe();
+        let mut stopped = self.shared.stopped.subscribe();
         tokio::select! {
             biased;
             done = committed.wait_for(|&count| count > slot) => match done {
@@ -200,19 +203,19 @@ impl Wal {
 
     /// Becomes `Some` when nothing more will be acknowledged.
     pub(crate) fn stopped(&self) -> watch::Receiver<Option<Stopped>> {
-        self.0.stopped.subscribe()
+        self.shared.stopped.subscribe()
     }
 
     /// Refuses when nothing more will be acknowledged.
     pub(crate) fn check_running(&self) -> Result<()> {
-        if self.0.stopped.borrow().is_some() || self.0.closing.load(Ordering::Acquire) {
+        if self.shared.stopped.borrow().is_some() || self.shared.closing.load(Ordering::Acquire) {
             return Err(self.stopped_error());
         }
         Ok(())
     }
 
     fn stopped_error(&self) -> Error {
-        match &*self.0.stopped.borrow() {
+        match &*self.shared.stopped.borrow() {
             Some(stopped) => Error::new(stopped.kind, &*stopped.reason),
             None => Error::new(ErrorKind::Closed, "the engine is closing"),
         }
@@ -220,19 +223,19 @@ impl Wal {
 
     /// Writes all that was taken, then seals the log: nothing more can come.
     pub(crate) async fn close(&self) -> Result<()> {
-        self.0.closing.store(true, Ordering::Release);
-        self.0.wake.notify_one();
-        let mut stopped = self.0.stopped.subscribe();
+        self.shared.closing.store(true, Ordering::Release);
+        self.shared.wake.notify_one();
+        let mut stopped = self.shared.stopped.subscribe();
         let outcome = match stopped.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone(),
             Err(_) => None,
         };
-        self.0.budget.close();
+        self.shared.budget.close();
         match outcome {
             Some(Stopped {
                 kind: ErrorKind::Closed,
                 ..
-            }) => self.0.writer.seal("").await.map_err(Error::from),
+            }) => self.shared.writer.seal("").await.map_err(Error::from),
             Some(Stopped { kind, reason }) => Err(Error::new(kind, &*reason)),
             None => Err(Error::new(ErrorKind::Closed, "the log's task ended early")),
         }
