@@ -4,15 +4,19 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kafscale_benches::batches::Shape;
 use kafscale_benches::engine::Bench;
-use kafscale_core::format::batch::Batches;
-use kafscale_core::{FetchPartition, FetchRequest, Fetched, Settings};
+use kafscale_core::{FetchPartition, FetchRequest, Settings};
 use tokio::runtime;
 
 const MIB: usize = 1 << 20;
 const BATCH: usize = 16 << 10;
+const SHAPE: Shape = Shape {
+    bytes: BATCH,
+    records: 16,
+};
 
 fn one_core() -> runtime::Runtime {
     runtime::Builder::new_current_thread()
@@ -36,15 +40,16 @@ fn request(bench: &Bench, positions: &[i64], partition_bytes: usize) -> FetchReq
     }
 }
 
-/// Where to fetch next: after the last batch that came.
-fn next(fetched: &Fetched) -> Option<i64> {
-    let last = Batches::strict(fetched.records.last()?).last()?.unwrap();
-    Some(last.0.next_offset())
+/// Record batches that are all equally long, so that what was read tells where to go on without a look into it.
+fn batches() -> Vec<Bytes> {
+    let batches = SHAPE.batches(64).unwrap();
+    assert!(batches.iter().all(|batch| batch.len() == batches[0].len()));
+    batches
 }
 
-/// Reads all partitions from `from` to their ends, `partition_bytes` at a time from each.
-async fn read_all(bench: &Bench, from: &[i64], partition_bytes: usize) -> usize {
-    let mut positions = from.to_vec();
+/// Reads all partitions to their ends, `partition_bytes` at a time from each. Gives the number of bytes.
+async fn read_all(bench: &Bench, batch_len: usize, partition_bytes: usize) -> usize {
+    let mut positions = vec![0; bench.partitions as usize];
     let mut bytes = 0;
     loop {
         let before = bytes;
@@ -55,7 +60,7 @@ async fn read_all(bench: &Bench, from: &[i64], partition_bytes: usize) -> usize 
         for (position, fetched) in positions.iter_mut().zip(answers) {
             let fetched = fetched.unwrap();
             bytes += fetched.len();
-            *position = next(&fetched).unwrap_or(*position);
+            *position += (fetched.len() / batch_len * SHAPE.records) as i64;
         }
         if bytes == before {
             return bytes;
@@ -75,15 +80,16 @@ fn tail(criterion: &mut Criterion) {
         let bench = runtime
             .block_on(Bench::open(Settings::default(), partitions))
             .unwrap();
-        let batches = Shape::of(BATCH).batches(64).unwrap();
+        let batches = batches();
         runtime
             .block_on(bench.append(&batches, 16 * MIB / BATCH, 256))
             .unwrap();
-        let start = vec![0; partitions as usize];
-        let total = runtime.block_on(read_all(&bench, &start, bytes));
+        let len = batches[0].len();
+        let total = runtime.block_on(read_all(&bench, len, bytes));
+        assert_eq!(total, 16 * MIB / BATCH * len);
         group.throughput(Throughput::Bytes(total as u64));
         group.bench_function(BenchmarkId::from_parameter(partitions), |bencher| {
-            bencher.iter(|| assert_eq!(runtime.block_on(read_all(&bench, &start, bytes)), total));
+            bencher.iter(|| assert_eq!(runtime.block_on(read_all(&bench, len, bytes)), total));
         });
     }
     group.finish();
@@ -129,7 +135,7 @@ fn segments(criterion: &mut Criterion) {
         // Whatever is left is cut at once.
         settings.segment.max_age_ms = 1;
         let bench = runtime.block_on(Bench::open(settings, 1)).unwrap();
-        let batches = Shape::of(BATCH).batches(64).unwrap();
+        let batches = batches();
         runtime
             .block_on(bench.append(&batches, 32 * MIB / BATCH, 256))
             .unwrap();
@@ -146,10 +152,12 @@ fn segments(criterion: &mut Criterion) {
                 cut = bench.metrics.segments();
             }
         });
-        let total = runtime.block_on(read_all(&bench, &[0], MIB));
+        let len = batches[0].len();
+        let total = runtime.block_on(read_all(&bench, len, MIB));
+        assert_eq!(total, 32 * MIB / BATCH * len);
         group.throughput(Throughput::Bytes(total as u64));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| assert_eq!(runtime.block_on(read_all(&bench, &[0], MIB)), total));
+            bencher.iter(|| assert_eq!(runtime.block_on(read_all(&bench, len, MIB)), total));
         });
     }
     group.finish();
