@@ -1,18 +1,29 @@
-//! How fast one core takes appends: 16 KiB batches into 1, 100 and 1,000 partitions of a bucket in memory.
+//! How fast one core takes appends, from the call to the acknowledgement.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use kafscale_benches::batches::Shape;
-use kafscale_benches::engine::Bench;
+use kafscale_benches::engine::{Bench, Bucket};
 use kafscale_core::Settings;
 use tokio::runtime;
 
 const MIB: usize = 1 << 20;
-const BATCH: usize = 16 << 10;
-/// Appends that wait for their answer at a time: 16 MiB, half of what an engine takes by default.
-const IN_FLIGHT: usize = 1024;
+const KIB: usize = 1 << 10;
+
+/// One burst of appends.
+struct Burst {
+    bucket: Bucket,
+    settings: Settings,
+    /// Bytes of each batch.
+    batch: usize,
+    /// Bytes of all batches.
+    bytes: usize,
+    /// Appends that wait for their answer at a time.
+    in_flight: usize,
+}
 
 /// One thread, so that the figure is that of one core: the driver, the log's task and the uploads take turns.
 fn one_core() -> runtime::Runtime {
@@ -22,30 +33,28 @@ fn one_core() -> runtime::Runtime {
         .unwrap()
 }
 
-/// Appends `bytes` in batches of 16 KiB, a new engine each time; what is measured is from the first append to the last
-/// acknowledgement.
-fn burst(criterion: &mut Criterion, name: &str, settings: &Settings, bytes: usize, partitions: &[i32]) {
+/// A new engine for each burst; measured is from the first append to the last acknowledgement.
+fn measure(criterion: &mut Criterion, name: &str, burst: &Burst, partitions: &[i32]) {
     let runtime = one_core();
-    let batches = Shape::of(BATCH).batches(IN_FLIGHT).unwrap();
-    let count = bytes / BATCH;
-    let payload: usize = batches.iter().cycle().take(count).map(bytes::Bytes::len).sum();
+    let batches = Shape::of(burst.batch).batches(burst.in_flight).unwrap();
+    let count = burst.bytes / burst.batch;
+    let payload: usize = batches.iter().cycle().take(count).map(Bytes::len).sum();
     let mut group = criterion.benchmark_group(name);
     group.sampling_mode(SamplingMode::Flat).sample_size(10);
     group
         .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(3));
+        .measurement_time(Duration::from_secs(2));
     group.throughput(Throughput::Bytes(payload as u64));
     for &partitions in partitions {
         group.bench_function(BenchmarkId::from_parameter(partitions), |bencher| {
             bencher.iter_custom(|rounds| {
                 let mut taken = Duration::ZERO;
                 for _ in 0..rounds {
-                    let bench = runtime
-                        .block_on(Bench::open(settings.clone(), partitions))
-                        .unwrap();
+                    let open = Bench::open(burst.bucket, burst.settings.clone(), partitions);
+                    let bench = runtime.block_on(open).unwrap();
                     let start = Instant::now();
                     runtime
-                        .block_on(bench.append(&batches, count, IN_FLIGHT))
+                        .block_on(bench.append(&batches, count, burst.in_flight))
                         .unwrap();
                     taken += start.elapsed();
                 }
@@ -56,24 +65,51 @@ fn burst(criterion: &mut Criterion, name: &str, settings: &Settings, bytes: usiz
     group.finish();
 }
 
-/// The way to the acknowledgement alone: too little is written for a segment to be cut.
+/// 16 KiB batches. Too little is written for a segment to be cut: the way to the acknowledgement alone.
 fn acknowledged(criterion: &mut Criterion) {
-    burst(
-        criterion,
-        "append/16KiB",
-        &Settings::default(),
-        48 * MIB,
-        &[1, 100, 1_000],
-    );
+    for (name, bucket) in [
+        ("append/16KiB/in_memory", Bucket::InMemory),
+        ("append/16KiB/forgetful", Bucket::Forgetful),
+    ] {
+        let burst = Burst {
+            bucket,
+            settings: Settings::default(),
+            batch: 16 * KIB,
+            bytes: 48 * MIB,
+            in_flight: 1024,
+        };
+        measure(criterion, name, &burst, &[1, 100, 1_000]);
+    }
 }
 
-/// With segments cut and log objects trimmed meanwhile, as in a broker that runs for long.
+/// 1 KiB batches, where what an append costs beside its bytes shows.
+fn small(criterion: &mut Criterion) {
+    let burst = Burst {
+        bucket: Bucket::Forgetful,
+        settings: Settings::default(),
+        batch: KIB,
+        bytes: 16 * MIB,
+        in_flight: 4096,
+    };
+    measure(criterion, "append/1KiB/forgetful", &burst, &[1, 100, 1_000]);
+}
+
+/// With segments cut and log objects trimmed meanwhile, as in a broker that runs for long. Nothing is evicted before it is
+/// cut.
 fn with_cutting(criterion: &mut Criterion) {
     let mut settings = Settings::default();
     settings.topic.segment_bytes = 4 * MIB as u64;
     settings.segment.delete_grace_ms = 0;
-    burst(criterion, "append/16KiB_and_cut", &settings, 256 * MIB, &[16]);
+    settings.memory.tail_bytes = 256 * MIB;
+    let burst = Burst {
+        bucket: Bucket::Forgetful,
+        settings,
+        batch: 16 * KIB,
+        bytes: 256 * MIB,
+        in_flight: 1024,
+    };
+    measure(criterion, "append/16KiB_and_cut/forgetful", &burst, &[16]);
 }
 
-criterion_group!(benches, acknowledged, with_cutting);
+criterion_group!(benches, acknowledged, small, with_cutting);
 criterion_main!(benches);

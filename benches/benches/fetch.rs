@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kafscale_benches::batches::Shape;
-use kafscale_benches::engine::Bench;
+use kafscale_benches::engine::{Bench, Bucket};
 use kafscale_core::{FetchPartition, FetchRequest, Settings};
 use tokio::runtime;
 
@@ -78,7 +78,7 @@ fn tail(criterion: &mut Criterion) {
         .measurement_time(Duration::from_secs(2));
     for (partitions, bytes) in [(1, MIB), (100, BATCH), (1_000, BATCH)] {
         let bench = runtime
-            .block_on(Bench::open(Settings::default(), partitions))
+            .block_on(Bench::open(Bucket::InMemory, Settings::default(), partitions))
             .unwrap();
         let batches = batches();
         runtime
@@ -104,7 +104,7 @@ fn empty_poll(criterion: &mut Criterion) {
         .measurement_time(Duration::from_secs(1));
     for partitions in [1, 100, 1_000] {
         let bench = runtime
-            .block_on(Bench::open(Settings::default(), partitions))
+            .block_on(Bench::open(Bucket::InMemory, Settings::default(), partitions))
             .unwrap();
         let start = vec![0; partitions as usize];
         group.throughput(Throughput::Elements(partitions as u64));
@@ -134,7 +134,9 @@ fn segments(criterion: &mut Criterion) {
         settings.memory.cache_bytes = cache_bytes;
         // Whatever is left is cut at once.
         settings.segment.max_age_ms = 1;
-        let bench = runtime.block_on(Bench::open(settings, 1)).unwrap();
+        let bench = runtime
+            .block_on(Bench::open(Bucket::InMemory, settings, 1))
+            .unwrap();
         let batches = batches();
         runtime
             .block_on(bench.append(&batches, 32 * MIB / BATCH, 256))

@@ -1,4 +1,4 @@
-//! An engine over a bucket in memory, and a driver that appends as a server does: many requests under way at once.
+//! An engine over a bucket of its own, and a driver that appends as a server does: many requests under way at once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -8,7 +8,19 @@ use kafscale_core::clock::SystemClock;
 use kafscale_core::metrics::{EngineMetrics, StoreMetrics};
 use kafscale_core::store::{Store, StoreKind, StoreSettings};
 use kafscale_core::{AppendOptions, Appended, Engine, NewTopic, Random, Result, Settings, TopicId};
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
+
+use crate::forgetful::Forgetful;
+
+/// What a bucket does with what it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bucket {
+    /// Keeps all of it in memory, which grows.
+    InMemory,
+    /// Keeps the first bytes of large objects, as if the rest were elsewhere: see [`Forgetful`].
+    Forgetful,
+}
 
 /// An engine with one topic, over a bucket of its own.
 #[derive(Debug)]
@@ -24,13 +36,17 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Opens an engine over an empty bucket in memory and creates a topic.
+    /// Opens an engine over an empty bucket and creates a topic.
     ///
     /// # Errors
     /// Those of opening an engine and of creating a topic.
-    pub async fn open(settings: Settings, partitions: i32) -> Result<Self> {
+    pub async fn open(bucket: Bucket, settings: Settings, partitions: i32) -> Result<Self> {
+        let objects: Arc<dyn ObjectStore> = match bucket {
+            Bucket::InMemory => Arc::new(InMemory::new()),
+            Bucket::Forgetful => Arc::new(Forgetful::default()),
+        };
         let store = Store::new(
-            Arc::new(InMemory::new()),
+            objects,
             StoreKind::Memory,
             StoreSettings::default(),
             Arc::new(SystemClock::new()),

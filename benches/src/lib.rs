@@ -1,4 +1,5 @@
-//! What the measurements share: batches to write, and an engine over a bucket in memory to write them to.
+//! What the measurements share: batches to write, and an engine over a bucket of its own to write them to.
 
 pub mod batches;
 pub mod engine;
+pub mod forgetful;

@@ -9,7 +9,10 @@ use url::Url;
 
 use crate::payload::STAMP_LEN;
 
-const EXAMPLES: &str = "\
+const NOTES: &str = "\
+Records are due at fixed times, and their latency counts from then, whether or not the broker kept up. The report comes
+at the end, or at Ctrl-C for the time until then. Exit status 1: something failed.
+
 Examples:
   A steady load, latencies at that load, and what it costs in requests to the bucket:
     loadgen --rate 20000 --record-size 1KiB --metrics-url http://127.0.0.1:9093/metrics
@@ -21,11 +24,8 @@ Examples:
     loadgen --rate 50MB/s --idempotent --acks all --compression lz4 --payload words --json";
 
 /// Measures a Kafka-compatible broker: throughput, time to the acknowledgement, time to the consumer.
-///
-/// Records are due at fixed times, and their latency counts from then, whether or not the broker kept up. The report comes
-/// at the end, or at Ctrl-C for the time until then. Exit status 1: something failed.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "loadgen", version, after_help = EXAMPLES)]
+#[command(name = "loadgen", version, after_help = NOTES)]
 pub(crate) struct Args {
     /// Brokers to begin with: host:port, several with commas between them.
     #[arg(long, default_value = "127.0.0.1:9092", value_name = "ADDRESSES")]
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     /// Requests of each producer that wait for their answer at a time.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) in_flight: u32,
-    /// Which acknowledgement is asked for.
+    /// Whose acknowledgement is waited for: nobody's, the leader's, that of all in-sync replicas.
     #[arg(long, default_value = "all")]
     pub(crate) acks: Acks,
     /// Sends with a producer id and sequence numbers, which the broker checks. Needs acks=all.
@@ -79,7 +79,7 @@ pub(crate) struct Args {
     /// How batches are compressed.
     #[arg(long, default_value = "none")]
     pub(crate) compression: Codec,
-    /// What the values are made of.
+    /// What values are made of: random bytes do not compress, words do about as well as logs.
     #[arg(long, default_value = "random")]
     pub(crate) payload: Content,
     /// How long to wait for each answer of the broker.
@@ -161,13 +161,10 @@ impl FromStr for Rate {
 /// Which acknowledgement a producer asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Acks {
-    /// None: nothing is known of what becomes of the records.
     #[value(name = "0")]
     None,
-    /// The leader's.
     #[value(name = "1")]
     Leader,
-    /// That of all in-sync replicas.
     #[value(name = "all", alias = "-1")]
     All,
 }
@@ -207,9 +204,7 @@ impl Codec {
 /// What values are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Content {
-    /// Random bytes, which do not compress.
     Random,
-    /// Words of a small vocabulary, which compress about as well as logs do.
     Words,
 }
 

@@ -31,6 +31,7 @@ pub(crate) struct Scrape {
     store: BTreeMap<(String, String), f64>,
     cpu_seconds: Option<f64>,
     resident_bytes: Option<f64>,
+    peak_bytes: Option<f64>,
 }
 
 /// What happened between two scrapes.
@@ -42,6 +43,8 @@ pub(crate) struct Difference {
     pub(crate) cpu_seconds: Option<f64>,
     /// The broker's memory at the end.
     pub(crate) resident_bytes: Option<f64>,
+    /// The most memory that the broker has held, since it started.
+    pub(crate) peak_bytes: Option<f64>,
 }
 
 impl Scrape {
@@ -60,6 +63,7 @@ impl Scrape {
                 .zip(before.cpu_seconds)
                 .map(|(after, before)| after - before),
             resident_bytes: self.resident_bytes,
+            peak_bytes: self.peak_bytes,
         }
     }
 }
@@ -124,7 +128,8 @@ fn parse(text: &str) -> Scrape {
                 *scrape.store.entry(key).or_default() += value;
             }
             "process_cpu_seconds_total" => scrape.cpu_seconds = Some(value),
-            "process_resident_memory_bytes" => scrape.resident_bytes = Some(value),
+            "kafscale_broker_mem_sys_bytes" => scrape.resident_bytes = Some(value),
+            "kafscale_broker_mem_peak_bytes" => scrape.peak_bytes = Some(value),
             _ => {}
         }
     }

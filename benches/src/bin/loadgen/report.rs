@@ -105,6 +105,7 @@ struct Broker {
     cpu_cores: Option<f64>,
     cpu_seconds_per_gib: Option<f64>,
     resident_mib: Option<f64>,
+    peak_mib: Option<f64>,
 }
 
 fn latency(histogram: &Histogram) -> Option<Latency> {
@@ -194,6 +195,7 @@ impl Report {
                 cpu_cores: difference.cpu_seconds.map(per_second),
                 cpu_seconds_per_gib: difference.cpu_seconds.and_then(per_gib),
                 resident_mib: difference.resident_bytes.map(|bytes| bytes / MIB),
+                peak_mib: difference.peak_bytes.map(|bytes| bytes / MIB),
             }),
         }
     }
@@ -301,14 +303,17 @@ impl Report {
             cpu_cores: Some(cores),
             cpu_seconds_per_gib,
             resident_mib,
+            peak_mib,
         }) = self.broker
         {
             write!(out, "\nbroker       {cores:>12.2} cores")?;
             if let Some(seconds) = cpu_seconds_per_gib {
                 write!(out, ", {seconds:.2} CPU seconds a GiB")?;
             }
-            if let Some(mib) = resident_mib {
-                write!(out, ", {mib:.0} MiB resident")?;
+            for (what, mib) in [("resident", resident_mib), ("at its peak", peak_mib)] {
+                if let Some(mib) = mib {
+                    write!(out, ", {mib:.0} MiB {what}")?;
+                }
             }
             writeln!(out)?;
         }

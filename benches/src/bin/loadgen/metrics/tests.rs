@@ -16,7 +16,8 @@ const AFTER: &str = r#"kafscale_store_requests_total{operation="create",purpose=
 kafscale_store_requests_total{operation="get",purpose="catch_up"} 3
 kafscale_store_requests_total{operation="list",purpose="recovery"} 2
 process_cpu_seconds_total 3.5
-process_resident_memory_bytes 1048576
+kafscale_broker_mem_sys_bytes 1048576
+kafscale_broker_mem_peak_bytes 2097152
 "#;
 
 fn key(operation: &str, purpose: &str) -> (String, String) {
@@ -34,6 +35,7 @@ fn requests_are_counted_between_two_scrapes() {
     assert_eq!(difference.store, BTreeMap::from(expected));
     assert_eq!(difference.cpu_seconds, Some(2.25));
     assert_eq!(difference.resident_bytes, Some(1_048_576.0));
+    assert_eq!(difference.peak_bytes, Some(2_097_152.0));
 }
 
 async fn answering(answer: String) -> Url {

@@ -37,6 +37,7 @@ fn requests_are_given_by_the_second_and_by_the_gib() {
         store,
         cpu_seconds: Some(1.0),
         resident_bytes: Some(MIB),
+        peak_bytes: Some(2.0 * MIB),
     };
     // 2,048 records of 1 MiB are 2 GiB.
     let report = report(2048, 2048, Some(difference));
@@ -51,7 +52,14 @@ fn requests_are_given_by_the_second_and_by_the_gib() {
     assert_eq!(report.acknowledged.mib_per_second, 1024.0);
     assert!(!report.failed());
     let table = report.table();
-    for expected in ["acknowledged", "to the ack", "PUT", "create wal", "CPU seconds"] {
+    for expected in [
+        "acknowledged",
+        "to the ack",
+        "PUT",
+        "create wal",
+        "CPU seconds",
+        "2 MiB at its peak",
+    ] {
         assert!(table.contains(expected), "{expected} in\n{table}");
     }
 }
