@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use futures::StreamExt;
 use futures::stream;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::Notify;
 
 use super::{Engine, FetchPartition, FetchRequest, Fetched};
@@ -43,36 +43,53 @@ impl Engine {
     }
 
     async fn read_once(&self, request: &FetchRequest) -> Vec<Result<Fetched>> {
+        // Nearly always everything is in memory. Only what is not becomes a future, which is large and has to be moved.
         let mut answers = Vec::with_capacity(request.partitions.len());
-        let mut left = request.max_bytes;
-        let mut reads = stream::iter(request.partitions.clone())
-            .map(|wanted| self.read_partition(wanted, request.max_bytes))
-            .buffered(PARALLEL_READS);
-        while let Some(answer) = reads.next().await {
-            let mut answer = answer;
-            if let Ok(fetched) = &mut answer {
-                let bytes = fetched.len();
-                if bytes > left && left < request.max_bytes {
-                    fetched.records.clear();
-                } else {
-                    left = left.saturating_sub(bytes);
-                }
+        let mut elsewhere = Vec::new();
+        for (at, wanted) in request.partitions.iter().enumerate() {
+            let answer = self.read_resident(wanted, request.max_bytes);
+            if answer.is_none() {
+                elsewhere.push((at, *wanted));
             }
             answers.push(answer);
         }
+        let mut reads = stream::iter(elsewhere)
+            .map(|(at, wanted)| {
+                let read = self.read_partition(wanted, request.max_bytes);
+                async move { (at, read.await) }.boxed()
+            })
+            .buffer_unordered(PARALLEL_READS);
+        while let Some((at, answer)) = reads.next().await {
+            if let Some(place) = answers.get_mut(at) {
+                *place = Some(answer);
+            }
+        }
+        let mut left = request.max_bytes;
+        let mut answers: Vec<Result<Fetched>> = answers.into_iter().flatten().collect();
+        for fetched in answers.iter_mut().flatten() {
+            let bytes = fetched.len();
+            if bytes > left && left < request.max_bytes {
+                fetched.records.clear();
+            } else {
+                left = left.saturating_sub(bytes);
+            }
+        }
         answers
+    }
+
+    /// What memory has to say; `None` when the bucket has to be asked.
+    fn read_resident(&self, wanted: &FetchPartition, max_bytes: usize) -> Option<Result<Fetched>> {
+        match self.partition(wanted.topic, wanted.partition) {
+            Ok(partition) => partition.read_resident(wanted.offset, wanted.max_bytes.min(max_bytes)),
+            Err(unknown) => Some(Err(unknown)),
+        }
     }
 
     async fn read_partition(&self, wanted: FetchPartition, max_bytes: usize) -> Result<Fetched> {
         let partition = self.partition(wanted.topic, wanted.partition)?;
         partition.ensure_loaded(&self.0.store).await?;
         partition
-            .read(
-                &self.0.cache,
-                wanted.offset,
-                wanted.max_bytes.min(max_bytes),
-                true,
-            )
+            .read(&self.0.cache, wanted.offset, wanted.max_bytes.min(max_bytes))
             .await
     }
 }

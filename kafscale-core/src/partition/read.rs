@@ -16,26 +16,11 @@ use crate::wal::object::LogRun;
 const REPLANS: usize = 3;
 
 impl Partition {
-    /// Whole batches from the one that holds `offset` on. `max_bytes` is kept, but for the first batch if
-    /// `at_least_one` is set (KIP-74).
-    pub(crate) async fn read(
-        &self,
-        cache: &BlockCache,
-        offset: i64,
-        max_bytes: usize,
-        at_least_one: bool,
-    ) -> Result<Fetched> {
+    /// Whole batches from the one that holds `offset` on: up to `max_bytes`, but the first one whatever its size (KIP-74).
+    pub(crate) async fn read(&self, cache: &BlockCache, offset: i64, max_bytes: usize) -> Result<Fetched> {
         let mut replans = 0;
         loop {
-            let (plan, mut fetched) = {
-                let state = self.state();
-                let fetched = Fetched {
-                    high_watermark: state.high_watermark,
-                    log_start_offset: state.log_start,
-                    records: Vec::new(),
-                };
-                (state.plan_read(offset, max_bytes as u64)?, fetched)
-            };
+            let (plan, mut fetched) = self.plan(offset, max_bytes)?;
             let outcome = match plan {
                 ReadPlan::Empty => return Ok(fetched),
                 ReadPlan::Tail(runs) => read_tail(cache, &runs, offset, max_bytes).await,
@@ -43,10 +28,7 @@ impl Partition {
             };
             match outcome {
                 Ok(records) => {
-                    let bytes: usize = records.iter().map(Bytes::len).sum();
-                    if at_least_one || bytes <= max_bytes {
-                        fetched.records = records;
-                    }
+                    fetched.records = records;
                     return Ok(fetched);
                 }
                 // The object was trimmed after its runs were cut: the records are in a segment now.
@@ -58,6 +40,42 @@ impl Partition {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The same when nothing but memory is needed for it, without a future; `None` otherwise.
+    pub(crate) fn read_resident(&self, offset: i64, max_bytes: usize) -> Option<Result<Fetched>> {
+        if !self.is_loaded() {
+            return None;
+        }
+        let (plan, mut fetched) = match self.plan(offset, max_bytes) {
+            Ok(planned) => planned,
+            Err(error) => return Some(Err(error)),
+        };
+        let runs = match plan {
+            ReadPlan::Empty => return Some(Ok(fetched)),
+            ReadPlan::Tail(runs) => runs,
+            ReadPlan::Segments => return None,
+        };
+        let mut read = TailRead::new(offset, max_bytes);
+        for run in &runs {
+            match read.add(run, run.resident()?) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        fetched.records = read.records;
+        Some(Ok(fetched))
+    }
+
+    fn plan(&self, offset: i64, max_bytes: usize) -> Result<(ReadPlan, Fetched)> {
+        let state = self.state();
+        let fetched = Fetched {
+            high_watermark: state.high_watermark,
+            log_start_offset: state.log_start,
+            records: Vec::new(),
+        };
+        Ok((state.plan_read(offset, max_bytes as u64)?, fetched))
     }
 
     fn moved(&self, offset: i64) -> bool {
@@ -99,10 +117,33 @@ pub(crate) async fn run_bytes(cache: &BlockCache, run: &LogRun) -> Result<Vec<By
 }
 
 async fn read_tail(cache: &BlockCache, runs: &[LogRun], offset: i64, max_bytes: usize) -> Result<Vec<Bytes>> {
-    let mut records = Vec::new();
-    let mut taken = 0;
+    let mut read = TailRead::new(offset, max_bytes);
     for run in runs {
-        let mut bytes = reader::join(run_bytes(cache, run).await?);
+        if !read.add(run, reader::join(run_bytes(cache, run).await?))? {
+            break;
+        }
+    }
+    Ok(read.records)
+}
+
+/// Collects batches out of consecutive runs.
+struct TailRead {
+    offset: i64,
+    left: usize,
+    records: Vec<Bytes>,
+}
+
+impl TailRead {
+    fn new(offset: i64, max_bytes: usize) -> TailRead {
+        TailRead {
+            offset,
+            left: max_bytes,
+            records: Vec::new(),
+        }
+    }
+
+    /// Takes from the bytes of `run` what is wanted and fits. False when there is no room for the next run.
+    fn add(&mut self, run: &LogRun, mut bytes: Bytes) -> Result<bool> {
         let damaged = |e: batch::BatchError| {
             Error::new(
                 ErrorKind::Corrupt,
@@ -110,31 +151,30 @@ async fn read_tail(cache: &BlockCache, runs: &[LogRun], offset: i64, max_bytes: 
             )
             .with_source(e)
         };
-        if records.is_empty() {
-            let skip = batch::skip_to_offset(&bytes, offset)
+        if self.records.is_empty() {
+            let skip = batch::skip_to_offset(&bytes, self.offset)
                 .map_err(damaged)?
                 .ok_or_else(|| {
                     Error::new(
                         ErrorKind::Corrupt,
                         format!(
-                            "log object {} does not hold offset {offset} where its footer says",
-                            run.object.key
+                            "log object {} does not hold offset {} where its footer says",
+                            run.object.key, self.offset
                         ),
                     )
                 })?;
             bytes = bytes.slice(skip..);
         }
-        let left = max_bytes.saturating_sub(taken);
-        if bytes.len() > left {
-            let whole = batch::take_whole(&bytes, left).map_err(damaged)?;
+        if bytes.len() > self.left {
+            let whole = batch::take_whole(&bytes, self.left).map_err(damaged)?;
             // Only the very first batch may be larger than what was asked for.
-            if records.is_empty() || whole <= left {
-                records.push(bytes.slice(..whole));
+            if self.records.is_empty() || whole <= self.left {
+                self.records.push(bytes.slice(..whole));
             }
-            break;
+            return Ok(false);
         }
-        taken += bytes.len();
-        records.push(bytes);
+        self.left -= bytes.len();
+        self.records.push(bytes);
+        Ok(true)
     }
-    Ok(records)
 }
