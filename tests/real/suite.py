@@ -17,6 +17,7 @@ DRIVERS = {
     "group_protocol": (["group_protocol.py"], 120),
     "hostile": (["hostile.py"], 300),
     "shutdown": (["shutdown.py"], 240),
+    "store_s3": (["store_s3.py"], 600),
     "kill": (["kill.py"], 480),
     "kill_s3": (["kill.py", "--store", "s3"], 600),
 }
