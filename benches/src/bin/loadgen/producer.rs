@@ -25,6 +25,8 @@ use crate::stats::Shared;
 
 /// The highest version of Produce that names topics by their name (KIP-516).
 const LAST_WITH_TOPIC_NAMES: i16 = 12;
+/// How long after the end what was due before it may still be sent: sleeping is exact to a millisecond or so.
+const GRACE: Duration = Duration::from_millis(100);
 /// Pause after a broker could not be reached.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
@@ -98,10 +100,10 @@ pub(crate) async fn run(args: Arc<Args>, run: Arc<Run>, stats: Arc<Shared>, shar
         args,
     };
     let run = Arc::clone(&producer.answers.run);
-    while !run.is_over() {
-        let Some(ready) = producer.schedule.ready_at() else {
+    while let Some(ready) = producer.schedule.ready_at() {
+        if run.is_stopped() || run.now() >= run.until() + GRACE {
             break;
-        };
+        }
         run.sleep_until(ready).await;
         if run.unless_stopped(producer.step()).await.is_none() {
             break;

@@ -60,9 +60,9 @@ impl Run {
         self.stopped.send_replace(true);
     }
 
-    /// Whether no more records are to be sent.
-    pub(crate) fn is_over(&self) -> bool {
-        self.now() >= self.until()
+    /// Whether the run was stopped before its time.
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stopped.borrow()
     }
 
     /// Sleeps until `at`, or until the run is stopped.

@@ -63,12 +63,12 @@ impl Schedule {
 
     /// When the next batch is ready; `None` when the schedule is at its end.
     pub(crate) fn ready_at(&self) -> Option<Duration> {
-        let Some(interval) = self.interval_ns else {
-            return Some(Duration::ZERO);
-        };
         if self.next >= self.total {
             return None;
         }
+        let Some(interval) = self.interval_ns else {
+            return Some(Duration::ZERO);
+        };
         let last = (self.next + u64::from(self.per_batch) - 1).min(self.total - 1);
         let full = self.time_of(last, interval);
         Some(full.min(self.time_of(self.next, interval) + self.linger))
@@ -77,7 +77,11 @@ impl Schedule {
     /// The next batch, if it is ready at `now`. After a stall batches are full: what is overdue travels together.
     pub(crate) fn take(&mut self, now: Duration) -> Option<Planned> {
         let Some(interval) = self.interval_ns else {
-            return (now < self.end).then_some(Planned {
+            if now >= self.end {
+                self.next = self.total;
+                return None;
+            }
+            return Some(Planned {
                 count: self.per_batch,
                 first_ns: now.as_nanos() as f64,
                 interval_ns: 0.0,

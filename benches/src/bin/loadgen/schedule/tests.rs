@@ -101,4 +101,5 @@ fn without_a_rate_a_full_batch_is_always_due_now() {
     );
     assert_eq!(schedule.due(5 * MS), 0);
     assert_eq!(schedule.take(10 * MS), None);
+    assert_eq!(schedule.ready_at(), None);
 }
