@@ -65,7 +65,7 @@ fn without_a_budget_the_next_flush_starts_when_the_last_one_ends() {
     let mut free = Pacer::new(None);
     assert_eq!(gather.due(&rules(), &mut free, busy(1, 0), ms(9)), Due::Later);
     assert_eq!(gather.due(&rules(), &mut free, idle(), ms(9)), Due::Now);
-    gather.push('b', 15, true, ms(9));
+    assert!(gather.push('b', 15, true, ms(9)));
     assert_eq!(
         gather.due(&rules(), &mut free, busy(1, 0), ms(9)),
         Due::Now,
