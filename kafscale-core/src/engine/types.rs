@@ -36,6 +36,17 @@ pub struct NewTopic {
     pub configs: BTreeMap<String, String>,
 }
 
+impl NewTopic {
+    /// A topic of this name without configs of its own.
+    pub fn new(name: impl Into<String>, partitions: i32) -> NewTopic {
+        NewTopic {
+            name: name.into(),
+            partitions,
+            configs: BTreeMap::new(),
+        }
+    }
+}
+
 /// A change of one topic config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigChange {
@@ -99,6 +110,25 @@ pub struct FetchRequest {
     pub max_wait: Duration,
 }
 
+impl FetchRequest {
+    /// One partition from `offset` on: up to 1 MiB (Kafka's `max.partition.fetch.bytes`), waiting up to `max_wait` for the
+    /// first record.
+    pub fn one(topic: TopicId, partition: i32, offset: i64, max_wait: Duration) -> FetchRequest {
+        const MAX_BYTES: usize = 1 << 20;
+        FetchRequest {
+            partitions: vec![FetchPartition {
+                topic,
+                partition,
+                offset,
+                max_bytes: MAX_BYTES,
+            }],
+            max_bytes: MAX_BYTES,
+            min_bytes: 1,
+            max_wait,
+        }
+    }
+}
+
 /// What to read of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchPartition {
@@ -119,7 +149,8 @@ pub struct Fetched {
     pub high_watermark: i64,
     /// First offset of the partition.
     pub log_start_offset: i64,
-    /// Whole record batches, in order; the first one holds the offset that was asked for. Empty when there is nothing yet.
+    /// Whole record batches, in order, in slices that follow each other; a slice may end inside a batch. The first batch
+    /// holds the offset that was asked for. Empty when there is nothing yet.
     pub records: Vec<Bytes>,
 }
 

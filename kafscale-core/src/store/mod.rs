@@ -25,7 +25,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use tokio::sync::watch;
 
-pub use self::open::{S3Options, StoreLocation, open};
+pub use self::open::{S3Options, StoreLocation, open, open_url};
 pub use self::settings::StoreSettings;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::local::LocalStore;
 use super::{Store, StoreKind, StoreSettings};
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::StoreMetrics;
 use crate::random::Random;
@@ -176,6 +176,23 @@ fn parse_s3(text: &str) -> Result<StoreLocation, String> {
         bucket: bucket.to_owned(),
         prefix: prefix.to_owned(),
     })
+}
+
+/// Opens the store at an address (see [`StoreLocation::parse`]) with default settings, the machine's clock, and for S3 with
+/// what the `AWS_*` variables and the machine's credentials say.
+///
+/// # Errors
+/// Those of [`StoreLocation::parse`] and [`open`].
+pub async fn open_url(address: &str) -> Result<Store> {
+    open(
+        &StoreLocation::parse(address)?,
+        &S3Options::default(),
+        StoreSettings::default(),
+        Arc::new(SystemClock::new()),
+        Arc::new(Random::from_system()?),
+        Arc::new(StoreMetrics::new()),
+    )
+    .await
 }
 
 /// Opens the store at `location`. A local directory is created when it is missing and locked while the store lives.

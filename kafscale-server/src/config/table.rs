@@ -328,7 +328,7 @@ pub const UNSERVED: &[(&str, Unserved, &str)] = &[
     (
         "KAFSCALE_READAHEAD_SEGMENTS",
         Unserved::Warn,
-        "a fixed read-ahead; here it grows with the reader",
+        "a read-ahead of whole segments",
     ),
     (
         "KAFSCALE_LAG_SAMPLE_INTERVAL_SEC",
