@@ -113,12 +113,24 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Where each partition ends now.
+    /// Where each partition ends now. Leaders of a new topic may need a moment until they know that they are.
     pub(crate) async fn ends(&self, topic: &str) -> Result<Vec<(i32, i64)>, ClientError> {
+        let patience = Instant::now() + LEADERS_WITHIN;
         let mut ends = Vec::with_capacity(self.partitions.len());
         for &(partition, node) in &self.partitions {
-            if let Some(client) = self.nodes.get(node) {
-                ends.push((partition, client.list_offset(topic, partition, -1).await?));
+            let Some(client) = self.nodes.get(node) else {
+                continue;
+            };
+            loop {
+                match client.list_offset(topic, partition, -1).await {
+                    Ok(end) => break ends.push((partition, end)),
+                    Err(ClientError::Refused { error, .. })
+                        if is_moved(error.code()) && Instant::now() < patience =>
+                    {
+                        sleep(Duration::from_millis(50)).await;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(ends)

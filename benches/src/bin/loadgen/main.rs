@@ -65,14 +65,19 @@ async fn measure(args: Args) -> Result<Report, String> {
             args.topic
         ));
     }
-    let starts = if args.consumers == 0 {
-        Vec::new()
-    } else {
-        cluster
-            .ends(&args.topic)
+    // Also when nobody reads: then every partition can be written.
+    let starts = cluster
+        .ends(&args.topic)
+        .await
+        .map_err(|error| error.to_string())?;
+    if args.idempotent
+        && let Some(client) = cluster.nodes.first()
+    {
+        // Now, so that the load does not wait for it.
+        producer::producer_id(client)
             .await
-            .map_err(|error| error.to_string())?
-    };
+            .map_err(|error| error.to_string())?;
+    }
     if let Some(url) = &args.metrics_url {
         // Now, so that a mistake in it does not cost a whole run.
         metrics::scrape(url).await.map_err(|error| error.to_string())?;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use kafscale_core::format::batch::add_sequence;
 use kafscale_core::format::records::{BatchBuilder, RecordError};
+use kafscale_wire::ErrorCode;
 use kafscale_wire::client::{Client, ClientError, Pending};
 use kafscale_wire::kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafscale_wire::kafka_protocol::messages::{
@@ -14,7 +15,7 @@ use kafscale_wire::kafka_protocol::messages::{
 };
 use kafscale_wire::kafka_protocol::protocol::StrBytes;
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::args::{Acks, Args};
 use crate::cluster::{Cluster, is_moved, name};
@@ -27,6 +28,8 @@ use crate::stats::Shared;
 const LAST_WITH_TOPIC_NAMES: i16 = 12;
 /// How long after the end what was due before it may still be sent: sleeping is exact to a millisecond or so.
 const GRACE: Duration = Duration::from_millis(100);
+/// How long a broker may take until it has a producer id.
+const ID_WITHIN: Duration = Duration::from_secs(30);
 /// Pause after a broker could not be reached.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
@@ -162,20 +165,10 @@ impl Producer {
                 .nodes
                 .first()
                 .ok_or_else(|| ClientError::Answer("the topic has no partitions".to_owned()))?;
-            let request = InitProducerIdRequest::default()
-                .with_transactional_id(None)
-                .with_producer_id(ProducerId(-1))
-                .with_producer_epoch(-1);
-            let answer = client.send(&request).await?;
-            if answer.error_code != 0 {
-                return Err(ClientError::Answer(format!(
-                    "InitProducerId: {}",
-                    name(answer.error_code)
-                )));
-            }
+            let (id, epoch) = producer_id(client).await?;
             self.identity = Some(Identity {
-                id: answer.producer_id.0,
-                epoch: answer.producer_epoch,
+                id,
+                epoch,
                 sequences: vec![0; self.cluster.partitions.len()],
             });
             self.answers.new_id.store(false, Ordering::Release);
@@ -248,6 +241,30 @@ impl Producer {
             builder.append(now_ms, None, Some(self.payload.value(due)), &[])?;
         }
         builder.build()
+    }
+}
+
+/// A producer id and its epoch. A broker that has just started may need a moment until it has one.
+pub(crate) async fn producer_id(client: &Client) -> Result<(i64, i16), ClientError> {
+    let request = InitProducerIdRequest::default()
+        .with_transactional_id(None)
+        .with_producer_id(ProducerId(-1))
+        .with_producer_epoch(-1);
+    let patience = Instant::now() + ID_WITHIN;
+    loop {
+        let answer = client.send(&request).await?;
+        match ErrorCode::from_code(answer.error_code) {
+            Some(ErrorCode::None) => return Ok((answer.producer_id.0, answer.producer_epoch)),
+            Some(ErrorCode::CoordinatorLoadInProgress | ErrorCode::CoordinatorNotAvailable)
+                if Instant::now() < patience =>
+            {
+                sleep(RETRY_PAUSE).await;
+            }
+            _ => {
+                let what = format!("InitProducerId: {}", name(answer.error_code));
+                return Err(ClientError::Answer(what));
+            }
+        }
     }
 }
 
