@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch;
-use crate::metadata::schema::{self, PartitionRecord};
+use crate::metadata::schema::{self, PartitionRecord, WalSession};
 use crate::metadata::{Expect, Txn, TxnOutcome};
 use crate::partition::Partition;
 use crate::segment::list::Segment;
@@ -33,7 +33,14 @@ impl Engine {
             return Ok(false);
         }
         let (base, last_offset, size, max_timestamp) = loop {
-            let chunks = self.chunks(partition, &runs, from).await?;
+            let chunks = match self.chunks(partition, &runs, from).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    // A successor trims what is our log no more.
+                    self.confirm_session().await?;
+                    return Err(error);
+                }
+                chunks => chunks?,
+            };
             match publish(
                 &inner.store,
                 &partition.segments.place,
@@ -51,12 +58,16 @@ impl Engine {
                 }
                 Ok(Published::Longer { last_offset }) => {
                     let covering = partition.state().tail.covering(last_offset);
-                    runs = covering.ok_or_else(|| {
+                    let Some(covering) = covering else {
+                        // A successor's segment goes on where our log has ended.
+                        self.confirm_session().await?;
                         let what = format!("it ends at offset {last_offset}, which the log does not have");
-                        self.foreign(partition, from, &what)
-                    })?;
+                        return Err(self.foreign(partition, from, &what));
+                    };
+                    runs = covering;
                 }
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    self.confirm_session().await?;
                     return Err(self.foreign(partition, from, &error.to_string()));
                 }
                 Err(error) => return Err(error),
@@ -109,6 +120,15 @@ impl Engine {
             *first = first.slice(skip..);
         }
         Ok(chunks)
+    }
+
+    /// Makes sure that no newer session has taken over, before the bucket is said to be damaged: by a change of the metadata,
+    /// which only the newest session can make.
+    async fn confirm_session(&self) -> Result<()> {
+        let key = schema::wal_session_key(self.0.session);
+        let value = schema::to_value(&WalSession { drained: false })?;
+        let _ = self.0.metadata.commit(Txn::new().put(key, value)).await?;
+        Ok(())
     }
 
     /// Foreign data would silently replace acknowledged records: the partition stops.

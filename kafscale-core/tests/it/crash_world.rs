@@ -10,7 +10,7 @@ use kafscale_core::clock::{Clock, SimClock};
 use kafscale_core::metrics::StoreMetrics;
 use kafscale_core::store::{Purpose, Store, StoreKind, StoreSettings};
 use kafscale_core::testing::fault_store::{FaultControl, FaultStore};
-use kafscale_core::{Engine, OffsetCommit, Random, Result, Settings, TopicId};
+use kafscale_core::{Engine, NewTopic, OffsetCommit, Random, Result, Settings, TopicId};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use parking_lot::Mutex;
@@ -102,6 +102,17 @@ impl Bucket {
     }
 }
 
+/// Runs `work` on a runtime of its own whose time passes when nothing else is to be done; whatever it started ends with
+/// it.
+pub(crate) fn simulate<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(work)
+}
+
 /// One append, as its producer knows it.
 #[derive(Clone, Debug)]
 struct Attempt {
@@ -182,9 +193,28 @@ impl Book {
         partitions: i32,
         configs: &[(&str, &str)],
     ) {
+        self.try_create(engine, life, partitions, configs).await.unwrap();
+    }
+
+    pub(crate) async fn try_create(
+        &self,
+        engine: &Engine,
+        life: &str,
+        partitions: i32,
+        configs: &[(&str, &str)],
+    ) -> Result<()> {
         self.0.lock().lives.entry(life.to_owned()).or_default().partitions = partitions;
-        let id = create_with(engine, name_of(life), partitions, configs).await;
+        let new = NewTopic {
+            name: name_of(life).to_owned(),
+            partitions,
+            configs: configs
+                .iter()
+                .map(|&(k, v)| (k.to_owned(), v.to_owned()))
+                .collect(),
+        };
+        let id = engine.create_topic(new).await?.id;
         self.0.lock().lives.get_mut(life).unwrap().id = Some(id);
+        Ok(())
     }
 
     pub(crate) async fn grow(&self, engine: &Engine, life: &str, partitions: i32) {
@@ -285,6 +315,11 @@ impl Book {
 
     /// Sends again, in order, every batch of idempotent producers that was not acknowledged.
     pub(crate) async fn retry(&self, engine: &Engine) -> Result<()> {
+        self.retry_of(engine, None).await
+    }
+
+    /// The same for one producer.
+    pub(crate) async fn retry_of(&self, engine: &Engine, producer: Option<i64>) -> Result<()> {
         let (lives, open) = {
             let pages = self.0.lock();
             let open: Vec<_> = pages
@@ -292,8 +327,12 @@ impl Book {
                 .iter()
                 .flat_map(|(key, attempts)| {
                     let open = attempts.iter().enumerate();
-                    open.filter(|(_, a)| a.acknowledged.is_none() && a.sequenced.is_some())
-                        .map(|(at, a)| (key.clone(), at, a.clone()))
+                    open.filter(|(_, a)| {
+                        a.acknowledged.is_none()
+                            && a.sequenced
+                                .is_some_and(|(of, _)| producer.is_none_or(|producer| producer == of))
+                    })
+                    .map(|(at, a)| (key.clone(), at, a.clone()))
                 })
                 .collect();
             (pages.lives.clone(), open)
@@ -344,7 +383,12 @@ impl Book {
                 offset = at + 1;
                 let mut pages = self.0.lock();
                 let seen = pages.seen.entry((life.to_owned(), partition)).or_default();
-                seen.insert(at, value);
+                // Whoever serves it, a deposed engine included: an offset holds one value.
+                let before = seen.insert(at, value.clone());
+                assert!(
+                    before.as_ref().is_none_or(|before| *before == value),
+                    "{life}-{partition}: offset {at} was {before:?} and is {value}"
+                );
             }
         }
     }
@@ -384,7 +428,7 @@ impl Book {
                 let none = Vec::new();
                 check_partition(&key, attempts.get(&key).unwrap_or(&none), &found);
                 for (offset, value) in seen.get(&key).into_iter().flatten() {
-                    let there = found.iter().find(|(at, _)| at == offset).map(|(_, value)| value);
+                    let there = found.get(*offset as usize).map(|(_, value)| value);
                     assert_eq!(there, Some(value), "{key:?}: a consumer saw what is not there");
                 }
                 let highest = highest.get(&key).copied().unwrap_or(0);
@@ -419,6 +463,13 @@ impl Book {
             .filter(|(topic, ..)| engine.topic_by_id(*topic).is_none())
             .count();
         assert_eq!(positions, 0, "positions of topics that are gone");
+    }
+
+    /// How many appends were acknowledged.
+    pub(crate) fn acknowledged(&self) -> usize {
+        let pages = self.0.lock();
+        let all = pages.attempts.values().flatten();
+        all.filter(|attempt| attempt.acknowledged.is_some()).count()
     }
 
     /// Every batch of idempotent producers is acknowledged, and so in the log.

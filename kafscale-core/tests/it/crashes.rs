@@ -6,7 +6,7 @@ use kafscale_core::Engine;
 use kafscale_core::store::Store;
 use kafscale_core::testing::fault_store::{Gate, GateAt};
 
-use crate::crash_world::{Book, Bucket};
+use crate::crash_world::{Book, Bucket, simulate};
 
 const PRODUCER: i64 = 77;
 
@@ -167,15 +167,6 @@ async fn administrate(engine: &Engine, book: &Book) {
     }
     book.create(engine, "temp#9", 1, &[]).await;
     book.append(engine, "temp#9", 0, Some(PRODUCER), 1).await.unwrap();
-}
-
-fn simulate<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
-        .block_on(work)
 }
 
 #[expect(

@@ -295,6 +295,31 @@ async fn slots_that_land_behind_a_seal_are_void() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_engine_that_finds_the_segments_of_its_successor_is_fenced_and_speaks_of_no_damage() {
+    let mut bucket = Bucket::new();
+    bucket.settings.segment.max_age_ms = 20;
+    let (store, control) = bucket.door();
+    let older = bucket.open(store).await.unwrap();
+    let topic = create(&older, "orders", 1).await;
+    let gate = control.gate(GateAt::Request, Some(Operation::Create), ".kfs");
+    append(&older, topic, 0, batch(&["v0"])).await.unwrap();
+    gate.wait_for(1).await;
+    let newer = bucket.reopen().await;
+    append(&newer, topic, 0, batch(&["v1"])).await.unwrap();
+    moments().await;
+    assert_eq!(bucket.keys(".kfs").await.len(), 1);
+    gate.open();
+    let mut fenced = older.fenced();
+    let learns = tokio::time::timeout(Duration::from_secs(10), fenced.wait_for(Option::is_some));
+    assert!(learns.await.is_ok(), "it does not learn that it was fenced");
+    let error = append(&older, topic, 0, batch(&["x"])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
+    assert_eq!(read_all(&newer, topic, 0).await, numbered(0..2));
+    drop((older, newer));
+    assert_eq!(read_all(&bucket.reopen().await, topic, 0).await, numbered(0..2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_last_handle_ends_the_engine_whatever_its_background_work_waits_for() {
     let mut bucket = Bucket::new();
     bucket.settings.segment.max_age_ms = 20;

@@ -13,5 +13,6 @@ mod reading;
 mod restart;
 mod segments;
 mod topics;
+mod torture;
 mod unknown_outcomes;
 mod world;
