@@ -40,7 +40,15 @@ pub(crate) struct ReplayedLog {
     pub(crate) state_keys: Vec<String>,
 }
 
+/// Times that the newest state object of one log is looked for. Its owner, or a session after it that was deposed as well,
+/// may be deleting it meanwhile.
+const STATE_TRIES: usize = 8;
+
 /// Sealed logs, oldest session first.
+///
+/// The engine before this one may not know yet that it was deposed, and go on moving what earlier logs say into its own
+/// state object, which it writes before it deletes. So state objects are read after all logs, and those of later sessions
+/// after those of earlier ones: what is not found in its old place any more is then found in the new one.
 pub(crate) async fn seal_and_replay(
     store: &Store,
     namespace: &str,
@@ -54,6 +62,9 @@ pub(crate) async fn seal_and_replay(
         .try_collect()
         .await?;
     logs.sort_by_key(|log| (log.session.epoch, log.session));
+    for log in &mut logs {
+        read_state(store, namespace, log).await?;
+    }
     Ok(logs)
 }
 
@@ -118,7 +129,6 @@ async fn replay_one(
         }
         log.objects.push(object);
     }
-    read_state(store, namespace, &name, &mut log).await?;
     Ok(log)
 }
 
@@ -138,34 +148,46 @@ fn replayed(object: &Arc<LogObject>, run: WalRun) -> ReplayedRun {
 }
 
 /// The newest state object of a log; it holds all that the trimmed slots said.
-async fn read_state(store: &Store, namespace: &str, name: &LogName, log: &mut ReplayedLog) -> Result<()> {
-    let mut states: Vec<(u64, String)> = store
-        .list(&name.prefix, Purpose::Recovery)
-        .await?
-        .into_iter()
-        .filter_map(|object| match ObjectKey::parse(namespace, &object.key) {
-            Some(ObjectKey::State { slot, .. }) => Some((slot, object.key)),
-            _ => None,
-        })
-        .collect();
-    states.sort();
-    log.state_keys = states.iter().map(|(_, key)| key.clone()).collect();
-    let Some((_, key)) = states.pop() else {
+async fn read_state(store: &Store, namespace: &str, log: &mut ReplayedLog) -> Result<()> {
+    let prefix = keys::wal_prefix(namespace, log.session);
+    let mut missed = None;
+    for _ in 0..STATE_TRIES {
+        let mut states: Vec<(u64, String)> = store
+            .list(&prefix, Purpose::Recovery)
+            .await?
+            .into_iter()
+            .filter_map(|object| match ObjectKey::parse(namespace, &object.key) {
+                Some(ObjectKey::State { slot, .. }) => Some((slot, object.key)),
+                _ => None,
+            })
+            .collect();
+        states.sort();
+        log.state_keys = states.iter().map(|(_, key)| key.clone()).collect();
+        let Some((_, key)) = states.pop() else {
+            return Ok(());
+        };
+        let Some(bytes) = store.get(&key, Purpose::Recovery).await? else {
+            missed = Some(key);
+            continue;
+        };
+        let state = StateObject::parse(&bytes).map_err(|e| {
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("state object {key} is damaged; restore it from an older version of the bucket"),
+            )
+            .with_source(e)
+        })?;
+        log.state = state.partitions;
         return Ok(());
-    };
-    let bytes = store
-        .get(&key, Purpose::Recovery)
-        .await?
-        .ok_or_else(|| crate::segment::list::missing(&key))?;
-    let state = StateObject::parse(&bytes).map_err(|e| {
-        Error::new(
-            ErrorKind::Corrupt,
-            format!("state object {key} is damaged; restore it from an older version of the bucket"),
-        )
-        .with_source(e)
-    })?;
-    log.state = state.partitions;
-    Ok(())
+    }
+    Err(Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "the state objects of session {} vanish faster than they can be read ({}); its owner is alive",
+            log.session,
+            missed.unwrap_or_default()
+        ),
+    ))
 }
 
 /// Sessions whose write-ahead logs are in the bucket.

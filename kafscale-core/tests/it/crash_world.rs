@@ -172,6 +172,14 @@ impl Book {
             .is_some_and(|life| life.id.is_some())
     }
 
+    /// The deletion of whatever is called `name` is asked for.
+    pub(crate) fn all_delete_asked(&self, name: &str) {
+        let mut pages = self.0.lock();
+        for (_, life) in pages.lives.iter_mut().filter(|(life, _)| name_of(life) == name) {
+            life.delete_asked = true;
+        }
+    }
+
     /// Every life of `name` was deleted, those too of which it was not known whether they were created.
     pub(crate) fn all_deleted(&self, name: &str) {
         let mut pages = self.0.lock();

@@ -294,6 +294,104 @@ async fn slots_that_land_behind_a_seal_are_void() {
     assert_eq!(read_all(&bucket.reopen().await, topic, 0).await, numbered(0..1));
 }
 
+/// The first engine has written a batch of an idempotent producer and is gone, the second has cut it into a segment and is
+/// about to trim, and the third opens. Whatever of the first log the third finds no more, it finds in the second's state.
+#[tokio::test(start_paused = true)]
+async fn what_a_deposed_engine_moves_while_its_successor_opens_is_found_there() {
+    let mut bucket = Bucket::new();
+    let first = bucket.reopen().await;
+    let topic = create(&first, "orders", 1).await;
+    append(&first, topic, 0, sequenced(9, 0, &["v0"])).await.unwrap();
+    let first_log = first.session().to_string();
+    drop(first);
+    bucket.settings.segment.max_age_ms = 20;
+    let (store, control) = bucket.door();
+    let writes_state = control.gate(GateAt::Request, Some(Operation::Create), ".kfp");
+    let second = bucket.open(store).await.unwrap();
+    writes_state.wait_for(1).await;
+    bucket.settings.segment.max_age_ms = 600_000;
+    let (store, control) = bucket.door();
+    let reads_first_log = control.gate(GateAt::Request, Some(Operation::List), first_log.as_str());
+    let opens = async {
+        let third = bucket.open(store).await.unwrap();
+        assert_eq!(
+            append(&third, topic, 0, sequenced(9, 0, &["v0"])).await.unwrap(),
+            0
+        );
+        assert_eq!(
+            append(&third, topic, 0, sequenced(9, 1, &["v1"])).await.unwrap(),
+            1
+        );
+        assert_eq!(read_all(&third, topic, 0).await, numbered(0..2));
+    };
+    let meanwhile = async {
+        reads_first_log.wait_for(1).await;
+        moments().await;
+        writes_state.open();
+        moments().await;
+        let data = format!("{first_log}{FIRST_SLOT}");
+        assert!(
+            bucket.keys(&data).await.is_empty(),
+            "the second engine has trimmed"
+        );
+        reads_first_log.open();
+    };
+    tokio::join!(opens, meanwhile);
+    drop(second);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_object_that_goes_while_it_is_read_is_found_in_a_later_one() {
+    let mut bucket = Bucket::new();
+    bucket.settings.segment.max_age_ms = 20;
+    let first = bucket.reopen().await;
+    let topic = create(&first, "orders", 1).await;
+    append(&first, topic, 0, sequenced(9, 0, &["v0"])).await.unwrap();
+    moments().await;
+    let (first_log, states) = (first.session().to_string(), bucket.keys(".kfp").await);
+    assert_eq!(states.len(), 1);
+    append(&first, topic, 0, sequenced(9, 1, &["v1"])).await.unwrap();
+    drop(first);
+    let (store, control) = bucket.door();
+    let writes_state = control.gate(GateAt::Request, Some(Operation::Create), ".kfp");
+    let second = bucket.open(store).await.unwrap();
+    writes_state.wait_for(1).await;
+    let (store, control) = bucket.door();
+    let reads_state = control.gate(
+        GateAt::Request,
+        Some(Operation::Get),
+        format!("{first_log}/state-"),
+    );
+    let opens = async {
+        let third = bucket.open(store).await.unwrap();
+        assert_eq!(
+            append(&third, topic, 0, sequenced(9, 0, &["v0"])).await.unwrap(),
+            0
+        );
+        assert_eq!(
+            append(&third, topic, 0, sequenced(9, 1, &["v1"])).await.unwrap(),
+            1
+        );
+        assert_eq!(
+            append(&third, topic, 0, sequenced(9, 2, &["v2"])).await.unwrap(),
+            2
+        );
+        assert_eq!(read_all(&third, topic, 0).await, numbered(0..3));
+    };
+    let meanwhile = async {
+        reads_state.wait_for(1).await;
+        writes_state.open();
+        moments().await;
+        assert!(
+            !bucket.keys(".kfp").await.contains(&states[0]),
+            "the second engine has trimmed"
+        );
+        reads_state.open();
+    };
+    tokio::join!(opens, meanwhile);
+    drop(second);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_finds_the_segments_of_its_successor_is_fenced_and_speaks_of_no_damage() {
     let mut bucket = Bucket::new();

@@ -174,6 +174,7 @@ impl Arena {
 
     async fn clear(&self, name: &str) -> Result<(), Error> {
         let engine = self.engine();
+        self.book.all_delete_asked(name);
         match engine.delete_topic(name).await {
             Ok(()) => self.book.all_deleted(name),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
